@@ -1,0 +1,171 @@
+//! What the ports get from the originals' `lib/common.h` and `lib/log.c`.
+//!
+//! `use common::*;` stands where a C program has its `#include "lib/common.h"` and brings
+//!
+//! - the libc crate's items: the socket calls, their structures and constants,
+//! - the declarations that the libc crate lacks,
+//! - the constants and [`error`] of `lib/common.h` and `lib/log.c`,
+//! - [`check`], for the checks that an original lacks,
+//! - the panic handler that a `no_std` program needs.
+#![cfg_attr(not(test), no_std)]
+#![allow(non_camel_case_types)]
+
+pub use ::errno;
+pub use ::libc;
+
+pub use core::ffi::CStr;
+pub use core::mem::{MaybeUninit, zeroed};
+pub use core::ptr::{null, null_mut};
+pub use libc::*;
+
+// ---- lib/common.h ----
+
+/// The UDP port of the course's servers.
+pub const SERV_PORT: in_port_t = 43211;
+/// The longest line or message, in bytes, that a program handles at once.
+pub const MAXLINE: usize = 4096;
+/// How many connections may wait for `accept`.
+pub const LISTENQ: c_int = 1024;
+/// The size, in bytes, of the local-socket servers' buffer.
+pub const BUFFER_SIZE: usize = 4096;
+/// Where the course's local stream server listens if nothing else is said.
+pub const UNIXSTR_PATH: &CStr = c"/var/lib/unixstream.sock";
+
+// ---- lib/log.c ----
+
+/// Prints a diagnostic and ends the program if `status` is not 0.
+///
+/// `fmt` goes to standard error as it is: no original passes it arguments. If `err` is not 0,
+/// `: strerror (number)` and a newline follow; if it is 0 nothing does, not even the newline.
+/// The two writes and their bytes are those of `error()` in the originals' `lib/log.c`.
+pub fn error(status: c_int, err: c_int, fmt: &CStr) {
+    // SAFETY: both formats match their arguments, and strerror's text is used before the next call.
+    unsafe {
+        fprintf(stderr, c"%s".as_ptr(), fmt.as_ptr());
+        if err != 0 {
+            fprintf(stderr, c": %s (%d)\n".as_ptr(), strerror(err), err);
+        }
+        if status != 0 {
+            exit(status);
+        }
+    }
+}
+
+// ---- errno.h ----
+
+/// C's `errno`: the number that the last failed call left.
+pub fn errno() -> c_int {
+    ::errno::errno().0
+}
+
+// ---- what stdio.h, stdlib.h, signal.h and arpa/inet.h declare and the libc crate does not ----
+
+unsafe extern "C" {
+    pub static mut stdin: *mut FILE;
+    pub static mut stdout: *mut FILE;
+    pub static mut stderr: *mut FILE;
+
+    pub fn tmpnam(s: *mut c_char) -> *mut c_char;
+    pub fn inet_pton(af: c_int, src: *const c_char, dst: *mut c_void) -> c_int;
+    /// As in signal.h; the libc crate takes the handler as an integer.
+    pub fn signal(signum: c_int, handler: unsafe extern "C" fn(c_int)) -> sighandler_t;
+}
+
+/// Host to network byte order, 16 bits.
+pub const fn htons(hostshort: u16) -> u16 {
+    hostshort.to_be()
+}
+
+/// Host to network byte order, 32 bits.
+pub const fn htonl(hostlong: u32) -> u32 {
+    hostlong.to_be()
+}
+
+// ---- checks that the originals lack ----
+
+/// A result that says itself whether the call failed.
+pub trait Outcome: Copy {
+    fn failed(self) -> bool;
+}
+
+impl Outcome for c_int {
+    fn failed(self) -> bool {
+        self == -1
+    }
+}
+
+impl Outcome for ssize_t {
+    fn failed(self) -> bool {
+        self == -1
+    }
+}
+
+impl<T> Outcome for *const T {
+    fn failed(self) -> bool {
+        self.is_null()
+    }
+}
+
+/// Ends the program through `error(1, errno(), message)` if `result` is -1 (or NULL, for a call
+/// that returns a pointer), else returns `result`.
+///
+/// It stands around a call whose result the original ignores: `grep 'check('` lists them all.
+pub fn check<T: Outcome>(result: T, message: &CStr) -> T {
+    if result.failed() {
+        error(1, errno(), message);
+    }
+    result
+}
+
+/// The result of [`inet_pton`] with its 0, "not an address", as -1 and EINVAL for [`check`].
+pub fn parsed(result: c_int) -> c_int {
+    if result != 0 {
+        return result;
+    }
+    ::errno::set_errno(::errno::Errno(EINVAL));
+    -1
+}
+
+/// `path` if it fits into `sun_path` with its closing NUL, else NULL and ENAMETOOLONG for [`check`].
+///
+/// # Safety
+///
+/// `path` points to a NUL-terminated string.
+pub unsafe fn fits_sun_path(path: *const c_char) -> *const c_char {
+    const SUN_PATH: usize = size_of::<sockaddr_un>() - core::mem::offset_of!(sockaddr_un, sun_path);
+    if strlen(path) < SUN_PATH {
+        return path;
+    }
+    ::errno::set_errno(::errno::Errno(ENAMETOOLONG));
+    null()
+}
+
+/// `buf[n] = 0`, and, like C's string functions, the string.
+///
+/// # Panics
+///
+/// If `n` is not an index of `buf`.
+pub fn terminate(buf: &mut [c_char], n: ssize_t) -> *const c_char {
+    buf[n as usize] = 0;
+    buf.as_ptr()
+}
+
+// ---- no_std ----
+
+/// A port has no call that panics on any input; should one come, it says where and aborts.
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    // SAFETY: the format matches its arguments; `%.*s` takes a name without NUL.
+    unsafe {
+        if let Some(at) = info.location() {
+            fprintf(stderr, c"panicked at %.*s:%u\n".as_ptr(), at.file().len() as c_int, at.file().as_ptr(), at.line());
+        }
+        abort()
+    }
+}
+
+/// The unwinding that no port does: core, compiled to unwind, names this in unoptimised builds.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
