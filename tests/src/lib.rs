@@ -1,1 +1,12 @@
+//! `lab`: plays the scenes of the READMEs with the real programs.
+//!
+//! Data flows one way: a README's text becomes a [`scene::Scene`], [`programs`] builds what it
+//! names, a [`stage::Stage`] gives it a network and folders of its own, and [`play`] lets each
+//! step happen at an [`actor::Actor`]'s terminal.
 
+pub mod actor;
+pub mod peer;
+pub mod play;
+pub mod programs;
+pub mod scene;
+pub mod stage;

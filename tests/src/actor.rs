@@ -1,0 +1,300 @@
+//! A program at a terminal of its own, and what can be seen of it from outside.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::libc;
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
+use procfs::process::{Process, Syscall};
+
+/// A running program, its terminal, and what it has written there.
+pub struct Actor {
+    pub name: String,
+    child: Child,
+    master: File,
+    /// What the terminal shows below the last line taken from it.
+    screen: Vec<u8>,
+    /// Whether everything that has the terminal open is gone.
+    closed: bool,
+    /// Whether a Ctrl-C stands on the terminal's last line, which the program's newline will end.
+    interrupted: bool,
+    suspended: bool,
+    end: Option<ExitStatus>,
+}
+
+impl Actor {
+    /// Starts `command` at a new terminal, as `user` if that is given and we are root.
+    ///
+    /// The terminal does not echo (the scene itself says what is typed), and passes output on
+    /// unchanged. Its Ctrl-C and Ctrl-D work.
+    pub fn start(name: &str, mut command: Command, user: Option<&str>) -> Result<Actor> {
+        let pty = openpty(None, None).context("cannot open a pseudo-terminal")?;
+        let mut settings = tcgetattr(&pty.slave)?;
+        // Ctrl-C would otherwise throw away output that we have not read yet.
+        settings.local_flags.insert(LocalFlags::NOFLSH);
+        settings.local_flags.remove(LocalFlags::ECHO);
+        settings.output_flags.remove(OutputFlags::OPOST);
+        tcsetattr(&pty.slave, SetArg::TCSANOW, &settings)?;
+        for fd in [&pty.master, &pty.slave] {
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
+        fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
+
+        let user = match user {
+            Some(user) if Uid::current().is_root() => Some(User::from_name(user)?.with_context(|| format!("no user called {user}"))?),
+            _ => None,
+        };
+        let slave: &OwnedFd = &pty.slave;
+        command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave.try_clone()?);
+        // SAFETY: the closure makes system calls only, on values made before the fork.
+        unsafe {
+            command.pre_exec(move || become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid))));
+        }
+        let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+        Ok(Actor { name: name.to_owned(), child, master: pty.master.into(), screen: Vec::new(), closed: false, interrupted: false, suspended: false, end: None })
+    }
+
+    /// The terminal's other end, to poll; `None` once the program's end is closed.
+    pub fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        (!self.closed).then(|| self.master.as_fd())
+    }
+
+    /// Takes in what the program has written and whether it has ended.
+    pub fn look(&mut self) -> Result<()> {
+        let mut buffer = [0; 4096];
+        while !self.closed {
+            match self.master.read(&mut buffer) {
+                Ok(0) => self.closed = true,
+                Ok(n) => self.screen.extend(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // What Linux says once nobody has the other end open.
+                Err(error) if error.raw_os_error() == Some(libc::EIO) => self.closed = true,
+                Err(error) => return Err(error).context("cannot read from the terminal"),
+            }
+        }
+        if self.end.is_none() {
+            self.end = self.child.try_wait()?;
+        }
+        Ok(())
+    }
+
+    /// How it ended, once it has and everything it wrote is in.
+    pub fn end(&self) -> Option<ExitStatus> {
+        self.end.filter(|_| self.closed)
+    }
+
+    /// The next line of the terminal without its newline; at the end also one that lacks it.
+    ///
+    /// A person sees `^C` where it was typed: the newline that a handler prints first ends that
+    /// line, and is no line of its own.
+    pub fn next_line(&mut self) -> Option<String> {
+        let line = self.take_line()?;
+        if line.is_empty() && self.interrupted {
+            self.interrupted = false;
+            return self.take_line();
+        }
+        Some(line)
+    }
+
+    fn take_line(&mut self) -> Option<String> {
+        let (len, rest) = match self.screen.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at, at + 1),
+            None if self.closed && !self.screen.is_empty() => (self.screen.len(), self.screen.len()),
+            None => return None,
+        };
+        let line = String::from_utf8_lossy(&self.screen[..len]).into_owned();
+        self.screen.drain(..rest);
+        Some(line)
+    }
+
+    /// Puts a line back that [`Actor::next_line`] has given.
+    pub fn put_back(&mut self, line: &str) {
+        self.screen.splice(..0, format!("{line}\n").into_bytes());
+    }
+
+    /// What stands on the terminal without having made a line yet.
+    pub fn unfinished_line(&self) -> String {
+        String::from_utf8_lossy(&self.screen).into_owned()
+    }
+
+    /// Types Ctrl-C.
+    pub fn interrupt(&mut self) -> Result<()> {
+        self.interrupted = true;
+        self.type_keys(b"\x03")
+    }
+
+    /// Stops it and what it has started, as Ctrl-Z and a shell would.
+    ///
+    /// The signal is SIGSTOP: without a shell in the session the kernel ignores a Ctrl-Z.
+    pub fn suspend(&mut self) -> Result<()> {
+        self.suspended = true;
+        killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGSTOP).context("cannot stop it")
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) -> Result<()> {
+        self.suspended = false;
+        killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGCONT).context("cannot continue it")
+    }
+
+    /// Whether all its processes sleep, or are stopped as they should be.
+    pub fn is_at_rest(&self) -> bool {
+        let pulses = self.pulses();
+        if self.suspended { pulses.iter().all(Pulse::is_stopped) } else { pulses.iter().all(Pulse::is_asleep) }
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Types `keys`.
+    pub fn type_keys(&mut self, keys: &[u8]) -> Result<()> {
+        let mut rest = keys;
+        while !rest.is_empty() {
+            match self.master.write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => bail!("{} takes no more input", self.name),
+                Err(error) => return Err(error).context("cannot type"),
+            }
+        }
+        Ok(())
+    }
+
+    /// What its processes are at, itself first, then those it has started.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        let mut pulses = Vec::new();
+        let mut pids = VecDeque::from([self.child.id() as i32]);
+        while let Some(pid) = pids.pop_front() {
+            let Ok(process) = Process::new(pid) else { continue };
+            if let Ok(main) = process.task_main_thread()
+                && let Ok(children) = main.children()
+            {
+                pids.extend(children.iter().map(|pid| *pid as i32));
+            }
+            pulses.extend(Pulse::feel(&process));
+        }
+        pulses
+    }
+
+    /// Ends it at once, as at the end of a scene that failed.
+    fn kill(&mut self) {
+        if self.end.is_none() {
+            // Errors mean that it has ended meanwhile.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// In the child: a session with the terminal (now standard input) as its own; then the user.
+fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
+    setsid()?;
+    // SAFETY: an ioctl without a pointer.
+    Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+    if let Some((uid, gid)) = user {
+        setgroups(&[])?;
+        setgid(gid)?;
+        setuid(uid)?;
+    }
+    Ok(())
+}
+
+/// What a process is at: equal pulses mean that it has not run in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulse {
+    pid: i32,
+    /// As in /proc/PID/stat: R running, S asleep, ...
+    state: char,
+    /// The system call that it is in, if it is in one and we may know.
+    call: Option<i64>,
+    /// How often it has been taken off a processor.
+    switches: u64,
+}
+
+impl Pulse {
+    fn feel(process: &Process) -> Option<Pulse> {
+        let status = process.status().ok()?;
+        let call = match process.syscall() {
+            Ok(Syscall::Blocked { syscall_number, .. }) => Some(syscall_number),
+            _ => None,
+        };
+        let switches = status.voluntary_ctxt_switches.unwrap_or(0) + status.nonvoluntary_ctxt_switches.unwrap_or(0);
+        Some(Pulse { pid: process.pid, state: process.stat().ok()?.state, call, switches })
+    }
+
+    /// Whether it sleeps in a system call until something happens.
+    pub fn is_asleep(&self) -> bool {
+        self.state == 'S'
+    }
+
+    /// Whether a signal has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    pub fn is_in(&self, call: &str) -> bool {
+        self.is_asleep() && self.call.is_some() && self.call == number(call)
+    }
+
+    /// "blocked in recvfrom", "running", for messages.
+    pub fn describe(&self) -> String {
+        match (self.state, self.call) {
+            ('S', Some(number)) => match CALLS.iter().find(|(_, known)| *known == number) {
+                Some((name, _)) => format!("blocked in {name}"),
+                None => format!("blocked in system call {number}"),
+            },
+            ('S', None) => "blocked".to_owned(),
+            ('Z', _) => "ended".to_owned(),
+            ('T' | 't', _) => "stopped".to_owned(),
+            _ => "running".to_owned(),
+        }
+    }
+}
+
+/// The system calls that a scene can name as `WHO @ CALL`.
+const CALLS: [(&str, i64); 10] = [
+    ("accept", libc::SYS_accept),
+    ("connect", libc::SYS_connect),
+    ("read", libc::SYS_read),
+    ("recvfrom", libc::SYS_recvfrom),
+    ("sendto", libc::SYS_sendto),
+    ("wait4", libc::SYS_wait4),
+    ("write", libc::SYS_write),
+    ("clock_nanosleep", libc::SYS_clock_nanosleep),
+    ("futex", libc::SYS_futex),
+    ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
+];
+
+fn number(call: &str) -> Option<i64> {
+    CALLS.iter().find(|(name, _)| *name == call).map(|(_, number)| *number)
+}
+
+/// Whether a scene can name this system call.
+pub fn is_known_call(call: &str) -> bool {
+    number(call).is_some()
+}
+
+/// An end as a scene says it: `0`, `SIGINT`.
+pub fn end_name(end: ExitStatus) -> String {
+    match (end.code(), end.signal()) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string()),
+        (None, None) => format!("{end}"),
+    }
+}

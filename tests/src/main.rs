@@ -1,0 +1,192 @@
+//! The tool `lab`; `cargo lab help` tells what it does.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+
+use lab::peer::Peer;
+use lab::play::{self, Audience};
+use lab::programs::{self, GROUPS, PROGRAMS, Profile};
+use lab::scene::{self, Action, Scene, Step};
+use lab::stage::{Privacy, Stage};
+
+/// Plays the experiments of the READMEs with the real programs.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Lists the programs and the scenes
+    List,
+    /// Plays a scene, each terminal with a name and a colour of its own
+    Replay(Replay),
+    /// Talks to a program as none of the programs does; for scenes
+    #[command(subcommand, hide = true)]
+    Peer(Peer),
+}
+
+#[derive(clap::Args)]
+struct Replay {
+    /// Scenes or groups to play; none: the lectures, in order
+    #[arg(value_name = "SCENE")]
+    names: Vec<String>,
+    /// Which build of the programs
+    #[arg(long, value_enum, default_value = "dev")]
+    profile: Profile,
+    /// Take the programs from this folder, by file name, instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// Pause before each step a person takes, in milliseconds [default: 400 at a terminal, else 0]
+    #[arg(long, value_name = "MS")]
+    pause: Option<u64>,
+    /// Play on the network and the /tmp that everyone has
+    #[arg(long)]
+    no_namespaces: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Task::List => list(),
+        Task::Replay(options) => replay(&options),
+        Task::Peer(peer) => peer.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads us has seen enough, as with `| head`.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            let bold = AnsiColor::Red.on_default().bold();
+            anstream::eprintln!("{bold}lab:{bold:#} {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> Result<()> {
+    let scenes = scene::read_all(programs::root())?;
+    let mut out = String::new();
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    for group in GROUPS {
+        writeln!(out, "{bold}{group}{bold:#}")?;
+        for program in PROGRAMS.iter().filter(|program| program.group == group) {
+            writeln!(out, "  {:<20} {dim}port of {}{dim:#}", program.name, program.original)?;
+        }
+        let mut section = "";
+        for scene in scenes.iter().filter(|scene| scene.group == group) {
+            if scene.section != section {
+                section = &scene.section;
+                writeln!(out, "  {dim}{section}{dim:#}")?;
+            }
+            writeln!(out, "    {:<28} {}", scene.name, scene.title)?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, "{} programs, {} scenes. cargo lab replay SCENE plays one.", PROGRAMS.len(), scenes.len())?;
+    anstream::stdout().write_all(out.as_bytes())?;
+    Ok(())
+}
+
+fn replay(options: &Replay) -> Result<()> {
+    let scenes = choose(scene::read_all(programs::root())?, &options.names)?;
+    let mut names: Vec<&str> = scenes.iter().flat_map(Scene::programs).collect();
+    names.sort_unstable();
+    names.dedup();
+    let binaries = match &options.programs {
+        Some(folder) => programs::search(folder, &names)?,
+        None => programs::build(&names, options.profile)?,
+    };
+    let pause = Duration::from_millis(options.pause.unwrap_or(if io::stdout().is_terminal() { 400 } else { 0 }));
+    let privacy = Privacy::find(!options.no_namespaces);
+    for (index, scene) in scenes.iter().enumerate() {
+        if index > 0 {
+            anstream::println!();
+        }
+        let mut screen = Screen::new(scene, pause);
+        let needed: BTreeMap<_, _> = scene.programs().into_iter().map(|name| (name.to_owned(), binaries[name].clone())).collect();
+        let stage = Stage::set(privacy, &needed)?;
+        play::play(scene, &mut screen)?;
+        drop(stage);
+    }
+    Ok(())
+}
+
+/// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
+fn choose(scenes: Vec<Scene>, names: &[String]) -> Result<Vec<Scene>> {
+    if names.is_empty() {
+        let mut chosen: Vec<Scene> = scenes.into_iter().filter(|scene| scene.lecture().is_some()).collect();
+        chosen.sort_by_key(Scene::lecture);
+        return Ok(chosen);
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        let before = chosen.len();
+        chosen.extend(scenes.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
+        if chosen.len() == before {
+            bail!("no scene or group is called '{name}'; 'cargo lab list' names them");
+        }
+    }
+    Ok(chosen)
+}
+
+/// The show: a line for each step, headed by the terminal's name in its colour.
+struct Screen {
+    /// In the order in which they first act.
+    names: Vec<String>,
+    pause: Duration,
+}
+
+const COLOURS: [AnsiColor; 5] = [AnsiColor::Green, AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Magenta, AnsiColor::Blue];
+
+impl Screen {
+    fn new(scene: &Scene, pause: Duration) -> Screen {
+        let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+        let about = if scene.section == scene.title { String::new() } else { format!("{}: ", scene.section.split(':').next().unwrap_or_default()) };
+        anstream::println!("{bold}{about}{}{bold:#}  {dim}{} in {}{dim:#}", scene.title, scene.name, scene.file.display());
+        let mut names: Vec<String> = Vec::new();
+        for step in &scene.steps {
+            if !names.contains(&step.actor) {
+                names.push(step.actor.clone());
+            }
+        }
+        Screen { names, pause }
+    }
+}
+
+impl Audience for Screen {
+    fn step(&mut self, step: &Step) {
+        let at = self.names.iter().position(|name| *name == step.actor).unwrap_or(0);
+        let colour = COLOURS[at % COLOURS.len()].on_default();
+        let width = self.names.iter().map(String::len).max().unwrap_or(0);
+        let (typed, dim) = (Style::new().bold(), Style::new().dimmed());
+        let text = match &step.action {
+            Action::Start(command) => format!("{typed}$ {}{typed:#}", command.text),
+            Action::Type(text) => format!("{typed}{}{typed:#}", text.notation()),
+            Action::Interrupt => format!("{typed}^C{typed:#}"),
+            Action::EndOfInput => format!("{typed}^D{typed:#}"),
+            Action::Suspend => format!("{typed}^Z{typed:#}"),
+            Action::Resume => format!("{typed}$ fg{typed:#}"),
+            Action::Expect(text) => text.notation().to_owned(),
+            Action::Blocked(call) => format!("{dim}(blocked in {call}){dim:#}"),
+            Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
+            Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
+        };
+        if step.action.is_by_a_person() {
+            thread::sleep(self.pause);
+        }
+        // Nobody may be reading any more; the scene goes on to its end, and its outcome counts.
+        let _ = writeln!(anstream::stdout(), "{colour}{:<width$} |{colour:#} {text}", step.actor);
+    }
+}

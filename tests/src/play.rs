@@ -1,0 +1,236 @@
+//! Plays a scene: lets each of its steps happen in turn, and says where the programs did otherwise.
+//!
+//! Nothing here sleeps for a guessed time. Before someone types or starts something, every program
+//! is at rest: asleep, and not having run between two looks. Each wait has a limit.
+
+use std::process::{self, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use similar::TextDiff;
+
+use crate::actor::{Actor, Pulse, end_name};
+use crate::programs;
+use crate::scene::{self, Action, Scene, Step, Text};
+
+/// How long a step may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long between two looks at programs of which we await something, in milliseconds.
+const BREATH: u8 = 1;
+
+/// Told of each step: before it if a person does it, after it if a program does.
+pub trait Audience {
+    fn step(&mut self, step: &Step);
+}
+
+/// An audience that wants no show.
+impl Audience for () {
+    fn step(&mut self, _: &Step) {}
+}
+
+/// Plays `scene` in the working folder, which holds its programs.
+///
+/// # Errors
+///
+/// If a program does something other than the scene says, or nothing for ten seconds: the error
+/// says where, and shows the difference between the scene and what happened.
+pub fn play(scene: &Scene, audience: &mut dyn Audience) -> Result<()> {
+    let mut cast = Cast { actors: Vec::new() };
+    for (index, step) in scene.steps.iter().enumerate() {
+        if step.action.is_by_a_person() {
+            cast.settle().and_then(|()| {
+                audience.step(step);
+                cast.act(step)
+            })
+        } else {
+            cast.act(step).map(|()| audience.step(step))
+        }
+        .map_err(|error| anyhow!("{}: {error:#}\n{}", scene.at(step), cast.difference(&scene.steps[..=index])))
+        .with_context(|| format!("scene {} went otherwise", scene.name))?;
+    }
+    Ok(())
+}
+
+/// The actors whose end the scene has not come to yet.
+struct Cast {
+    actors: Vec<Actor>,
+}
+
+impl Cast {
+    fn act(&mut self, step: &Step) -> Result<()> {
+        match &step.action {
+            Action::Start(command) => self.start(&step.actor, command),
+            Action::Type(text) => self.type_keys(&step.actor, |actor| actor.type_keys(format!("{}\n", text.expand()).as_bytes())),
+            Action::Interrupt => self.type_keys(&step.actor, Actor::interrupt),
+            Action::EndOfInput => self.type_keys(&step.actor, |actor| actor.type_keys(b"\x04")),
+            Action::Suspend => self.suspend(&step.actor),
+            Action::Resume => self.actor(&step.actor).resume(),
+            Action::Expect(text) => self.expect(&step.actor, text),
+            Action::Blocked(call) => self.expect_blocked(&step.actor, call),
+            Action::End(end) => self.expect_end(&step.actor, end),
+        }
+    }
+
+    fn start(&mut self, name: &str, command: &scene::Command) -> Result<()> {
+        // A program of ours lies in the working folder; any other is looked for as a shell does.
+        let mut words = command.words.iter().map(|word| match word.as_str() {
+            "lab" => format!("/proc/{}/exe", process::id()),
+            _ if programs::find(word).is_some() => format!("./{word}"),
+            _ => word.clone(),
+        });
+        let mut process = Command::new(words.next().expect("a command has been checked to have a word"));
+        process.args(words).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        self.actors.push(Actor::start(name, process, command.user.as_deref())?);
+        Ok(())
+    }
+
+    fn type_keys(&mut self, name: &str, keys: impl FnOnce(&mut Actor) -> Result<()>) -> Result<()> {
+        let actor = self.actor(name);
+        let before = actor.pulses();
+        keys(actor)?;
+        // Keys reach a program some time after they are typed. One that waits for them, or that is
+        // interrupted, must have run before anyone can say again that all is at rest.
+        if actor.is_interrupted() || before.iter().any(|pulse| pulse.is_in("read")) {
+            self.wait(|cast| {
+                let actor = cast.actor(name);
+                Ok((actor.end().is_some() || actor.pulses() != before).then_some(()))
+            })
+            .with_context(|| format!("{name} took no notice of the keys"))?;
+        }
+        Ok(())
+    }
+
+    fn suspend(&mut self, name: &str) -> Result<()> {
+        self.actor(name).suspend()?;
+        self.wait(|cast| Ok(cast.actor(name).pulses().iter().all(Pulse::is_stopped).then_some(()))).with_context(|| format!("{name} did not stop"))
+    }
+
+    fn expect(&mut self, name: &str, text: &Text) -> Result<()> {
+        let line = self.wait(|cast| {
+            let actor = cast.actor(name);
+            Ok(match actor.next_line() {
+                Some(line) => Some(Some(line)),
+                None => actor.end().map(|_| None),
+            })
+        });
+        match line {
+            Ok(Some(line)) if text.matches(&line) => Ok(()),
+            Ok(Some(line)) => {
+                self.actor(name).put_back(&line);
+                bail!("{name} wrote another line")
+            }
+            Ok(None) => bail!("{name} ended without this line"),
+            Err(error) => Err(error.context(format!("{name} did not write this line"))),
+        }
+    }
+
+    fn expect_blocked(&mut self, name: &str, call: &str) -> Result<()> {
+        self.wait(|cast| {
+            let first = cast.pulses();
+            if !cast.actor(name).pulses().iter().any(|pulse| pulse.is_in(call)) {
+                return Ok(None);
+            }
+            cast.pump()?;
+            Ok((cast.pulses() == first).then_some(()))
+        })
+        .with_context(|| format!("{name} is not blocked in {call}"))
+    }
+
+    fn expect_end(&mut self, name: &str, end: &str) -> Result<()> {
+        let actual = self.wait(|cast| Ok(cast.actor(name).end())).with_context(|| format!("{name} did not end"))?;
+        let actor = self.actor(name);
+        if let Some(line) = actor.next_line() {
+            actor.put_back(&line);
+            bail!("{name} wrote more before it ended");
+        }
+        if end_name(actual) != end {
+            bail!("{name} ended otherwise");
+        }
+        self.actors.retain(|actor| actor.name != name);
+        Ok(())
+    }
+
+    /// Waits until every program is at rest: asleep or stopped in two looks, not having run between.
+    fn settle(&mut self) -> Result<()> {
+        let mut before: Option<Vec<Pulse>> = None;
+        self.wait(|cast| {
+            let now = cast.pulses();
+            let at_rest = cast.actors.iter().all(Actor::is_at_rest) && before.as_ref() == Some(&now);
+            before = Some(now);
+            Ok(at_rest.then_some(()))
+        })
+        .context("the programs do not come to rest")
+    }
+
+    /// Looks at everyone again and again until `done` has a value, for ten seconds at the most.
+    fn wait<T>(&mut self, mut done: impl FnMut(&mut Cast) -> Result<Option<T>>) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            for actor in &mut self.actors {
+                actor.look()?;
+            }
+            if let Some(value) = done(self)? {
+                return Ok(value);
+            }
+            if start.elapsed() > LIMIT {
+                bail!("time-out after {} s; {}", LIMIT.as_secs(), self.describe());
+            }
+            self.pump()?;
+        }
+    }
+
+    /// Lets time pass until a program writes something, a breath at the most; takes in what it wrote.
+    fn pump(&mut self) -> Result<()> {
+        let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        poll(&mut fds, PollTimeout::from(BREATH))?;
+        drop(fds);
+        for actor in &mut self.actors {
+            actor.look()?;
+        }
+        Ok(())
+    }
+
+    fn pulses(&self) -> Vec<Pulse> {
+        self.actors.iter().filter(|actor| actor.end().is_none()).flat_map(Actor::pulses).collect()
+    }
+
+    fn actor(&mut self, name: &str) -> &mut Actor {
+        self.actors.iter_mut().find(|actor| actor.name == name).expect("the scene has been checked: an actor starts before it acts")
+    }
+
+    /// "server is blocked in recvfrom, client has ended with 0"
+    fn describe(&self) -> String {
+        let describe = |actor: &Actor| match (actor.end(), actor.pulses().first()) {
+            (Some(end), _) => format!("{} has ended with {}", actor.name, end_name(end)),
+            (None, Some(pulse)) => format!("{} is {}", actor.name, pulse.describe()),
+            (None, None) => format!("{} is gone", actor.name),
+        };
+        self.actors.iter().map(describe).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The scene up to its last step here, which failed, against what happened: a diff.
+    fn difference(&mut self, steps: &[Step]) -> String {
+        let transcript = |steps: &[Step]| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+        let (failed, done) = steps.split_last().expect("some step failed");
+        let mut happened = transcript(done);
+        if self.actors.iter().any(|actor| actor.name == failed.actor) && failed.action.is_by_a_person() {
+            happened += &transcript(std::slice::from_ref(failed));
+        }
+        for actor in &mut self.actors {
+            let name = actor.name.clone();
+            while let Some(line) = actor.next_line() {
+                happened += &format!("{name:<7} > {}\n", scene::shorten(&line));
+            }
+            if !actor.unfinished_line().is_empty() {
+                happened += &format!("{name:<7} > {}\n", scene::shorten(&actor.unfinished_line()));
+            }
+            if let Some(end) = actor.end() {
+                happened += &format!("{name:<7} = {}\n", end_name(end));
+            }
+        }
+        let expected = transcript(steps);
+        TextDiff::from_lines(&expected, &happened).unified_diff().context_radius(4).header("the scene", "what happened").to_string()
+    }
+}

@@ -1,0 +1,141 @@
+//! The programs: which there are, where their originals are, and where their binaries are.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The group folders, in the order in which they are listed.
+pub const GROUPS: [&str; 4] = ["udp-basic", "udp-connected", "unix-stream", "unix-dgram"];
+
+/// One member crate and the C program that it is a port of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// The crate's name, and that of the C file without `.c`.
+    pub name: &'static str,
+    pub group: &'static str,
+    /// The C file in its repository.
+    pub original: &'static str,
+}
+
+const fn yolanda(group: &'static str, name: &'static str, original: &'static str) -> Program {
+    Program { name, group, original }
+}
+
+pub const PROGRAMS: [Program; 9] = [
+    yolanda("udp-basic", "udpserver", "chap-6/udpserver.c"),
+    yolanda("udp-basic", "udpclient", "chap-6/udpclient.c"),
+    yolanda("udp-connected", "udpconnectserver", "chap-14/udpconnectserver.c"),
+    yolanda("udp-connected", "udpconnectclient", "chap-14/udpconnectclient.c"),
+    yolanda("udp-connected", "udpconnectclient02", "chap-14/udpconnectclient02.c"),
+    yolanda("unix-stream", "unixstreamserver", "chap-7/unixstreamserver.c"),
+    yolanda("unix-stream", "unixstreamclient", "chap-7/unixstreamclient.c"),
+    yolanda("unix-dgram", "unixdataserver", "chap-7/unixdataserver.c"),
+    yolanda("unix-dgram", "unixdataclient", "chap-7/unixdataclient.c"),
+];
+
+/// The program of this name.
+pub fn find(name: &str) -> Option<&'static Program> {
+    PROGRAMS.iter().find(|program| program.name == name)
+}
+
+impl Program {
+    /// The port's source, relative to the workspace's root.
+    pub fn source(&self) -> PathBuf {
+        [self.group, self.name, "src/main.rs"].iter().collect()
+    }
+}
+
+/// The workspace's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate lies in the workspace")
+}
+
+/// Which build of the ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    Dev,
+    Release,
+}
+
+impl Profile {
+    /// As cargo names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Release => "release",
+        }
+    }
+}
+
+/// The executables, by program name.
+pub type Binaries = BTreeMap<String, PathBuf>;
+
+/// Builds these ports with cargo and says where their executables are.
+///
+/// # Errors
+///
+/// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
+pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
+    if names.is_empty() {
+        return Ok(Binaries::new());
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root()).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", profile.name()]);
+    for name in names {
+        command.args(["--package", name]);
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo to build the programs")?;
+    if !output.status.success() {
+        bail!("cargo could not build {}", names.join(", "));
+    }
+    let mut binaries = Binaries::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
+        if let (Some(path), Some(name)) = (message["executable"].as_str(), message["target"]["name"].as_str()) {
+            binaries.insert(name.to_owned(), path.into());
+        }
+    }
+    for name in names {
+        if !binaries.contains_key(*name) {
+            bail!("cargo built no executable called {name}");
+        }
+    }
+    Ok(binaries)
+}
+
+/// Finds these programs under `folder`, at any depth, by file name.
+///
+/// # Errors
+///
+/// If the folder cannot be read or lacks one of them.
+pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
+    let mut binaries = Binaries::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let entries = next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() && names.contains(&name.as_str()) && is_executable(&entry.path()) {
+                binaries.entry(name).or_insert(entry.path());
+            }
+        }
+    }
+    let missing: Vec<&str> = names.iter().filter(|name| !binaries.contains_key(**name)).copied().collect();
+    if !missing.is_empty() {
+        bail!("no executable called {} under {}", missing.join(", "), folder.display());
+    }
+    Ok(binaries)
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
+}

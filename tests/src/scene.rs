@@ -1,0 +1,367 @@
+//! Scenes: the transcripts in the READMEs, and the notation they are written in.
+//!
+//! A scene is a fenced block with the info string `scene NAME`. Each line is one step: who, what,
+//! and the rest of the line.
+//!
+//! | step | what happens |
+//! |---|---|
+//! | `server $ udpserver` | starts a program in that terminal |
+//! | `client < g1` | types a line |
+//! | `client > Hi, g1` | expects this line next in that terminal, white space at its end aside |
+//! | `client @ recvfrom` | expects the program to be blocked in this system call |
+//! | `server ^C` | types Ctrl-C |
+//! | `client ^D` | types Ctrl-D: end of input |
+//! | `server ^Z` | stops the program, until `server $ fg` |
+//! | `client = 0` | expects the program to end with this exit status, or by this signal |
+//!
+//! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name. A command
+//! is split into words as a shell does it. A line that begins with `#` is a comment.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::programs::{self, GROUPS};
+
+/// One experiment: a transcript of several terminals.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// The name after `scene` in the block's info string.
+    pub name: String,
+    /// The second-level heading above the block, for example "Lecture 6: ...".
+    pub section: String,
+    /// The nearest heading above the block.
+    pub title: String,
+    /// The group's folder.
+    pub group: String,
+    /// The README that it stands in, relative to the workspace's root.
+    pub file: PathBuf,
+    pub steps: Vec<Step>,
+}
+
+/// One line of a scene.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Counted from 1 in the README.
+    pub line: usize,
+    pub actor: String,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    Start(Command),
+    Type(Text),
+    Expect(Text),
+    Blocked(String),
+    Interrupt,
+    EndOfInput,
+    Suspend,
+    Resume,
+    End(String),
+}
+
+/// A command line.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// As it stands in the scene.
+    pub text: String,
+    /// The user to run it as, from `sudo -u USER`.
+    pub user: Option<String>,
+    /// What to run and its arguments. A program of ours can stand behind another, as in
+    /// `strace -o log udpserver`.
+    pub words: Vec<String>,
+}
+
+/// A text in which `{c*N}` stands for N times `c` and `{NUL}` for that byte.
+#[derive(Debug, Clone)]
+pub struct Text(String);
+
+impl Scene {
+    /// The programs of this repository that the scene runs, each once.
+    pub fn programs(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for step in &self.steps {
+            let Action::Start(command) = &step.action else { continue };
+            for program in command.words.iter().filter_map(|word| programs::find(word)) {
+                if !names.contains(&program.name) {
+                    names.push(program.name);
+                }
+            }
+        }
+        names
+    }
+
+    /// The lecture the scene belongs to, from its section "Lecture N".
+    pub fn lecture(&self) -> Option<u32> {
+        let rest = self.section.strip_prefix("Lecture ")?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
+    /// `udp-basic/README.md:42`, for messages.
+    pub fn at(&self, step: &Step) -> String {
+        format!("{}:{}", self.file.display(), step.line)
+    }
+}
+
+impl Action {
+    /// Whether a person does it, and not a program.
+    pub fn is_by_a_person(&self) -> bool {
+        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::End(_))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:<7} {}", self.actor, self.action)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Action::Start(command) => write!(f, "$ {}", command.text),
+            Action::Type(text) => write!(f, "< {}", text.0),
+            Action::Expect(text) => write!(f, "> {}", text.0),
+            Action::Blocked(call) => write!(f, "@ {call}"),
+            Action::Interrupt => write!(f, "^C"),
+            Action::EndOfInput => write!(f, "^D"),
+            Action::Suspend => write!(f, "^Z"),
+            Action::Resume => write!(f, "$ fg"),
+            Action::End(status) => write!(f, "= {status}"),
+        }
+    }
+}
+
+impl Text {
+    /// The text as it stands in the scene.
+    pub fn notation(&self) -> &str {
+        &self.0
+    }
+
+    /// The text with each `{c*N}` written out.
+    pub fn expand(&self) -> String {
+        let mut out = String::new();
+        let mut rest = self.0.as_str();
+        while let Some(open) = rest.find('{') {
+            let (before, from) = rest.split_at(open);
+            out += before;
+            if let Some((unit, times, len)) = repetition(from) {
+                out.extend(std::iter::repeat_n(unit, times));
+                rest = &from[len..];
+            } else if let Some(after) = from.strip_prefix("{NUL}") {
+                out.push('\0');
+                rest = after;
+            } else {
+                out.push('{');
+                rest = &from[1..];
+            }
+        }
+        out + rest
+    }
+
+    /// Whether a line of a terminal is this text; white space at the ends of both does not count.
+    pub fn matches(&self, line: &str) -> bool {
+        self.expand().trim_end() == line.trim_end()
+    }
+}
+
+/// Reads `{c*N}` at the start of `text`: the character, how often, and the length of it all.
+fn repetition(text: &str) -> Option<(char, usize, usize)> {
+    let close = text.find('}')?;
+    let (unit, times) = text[1..close].split_once('*')?;
+    let mut chars = unit.chars();
+    let unit = chars.next()?;
+    if chars.next().is_some() {
+        return None;
+    }
+    Some((unit, times.parse().ok()?, close + 1))
+}
+
+/// `line` with each run of more than 40 equal characters as `{c*N}`: what a person can read.
+pub fn shorten(line: &str) -> String {
+    let mut out = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        let mut times = 1;
+        while chars.next_if_eq(&c).is_some() {
+            times += 1;
+        }
+        if times > 40 {
+            out += &format!("{{{c}*{times}}}");
+        } else {
+            out.extend(std::iter::repeat_n(c, times));
+        }
+    }
+    out
+}
+
+/// The scenes of every group's README under `root`, in the groups' order.
+pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
+    let mut scenes: Vec<Scene> = Vec::new();
+    for group in GROUPS {
+        let file = Path::new(group).join("README.md");
+        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
+        for scene in parse(group, &file, &text)? {
+            if let Some(other) = scenes.iter().find(|other| other.name == scene.name) {
+                bail!("{}: the name {} is taken by a scene of {}", scene.at(&scene.steps[0]), scene.name, other.file.display());
+            }
+            scenes.push(scene);
+        }
+    }
+    Ok(scenes)
+}
+
+/// The scenes in the text of one README.
+pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
+    let mut scenes = Vec::new();
+    let (mut section, mut title) = (String::new(), String::new());
+    let mut lines = text.lines().zip(1..);
+    while let Some((line, number)) = lines.next() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.to_owned();
+            title = heading.to_owned();
+        } else if let Some(heading) = line.strip_prefix("### ") {
+            title = heading.to_owned();
+        } else if let Some(info) = line.strip_prefix("```")
+            && !info.is_empty()
+        {
+            let name = info.strip_prefix("scene ").map(str::trim);
+            let mut steps = Vec::new();
+            loop {
+                let Some((line, number)) = lines.next() else {
+                    bail!("{}:{number}: this block is not closed", file.display());
+                };
+                if line == "```" {
+                    break;
+                }
+                if name.is_some() && !line.trim().is_empty() && !line.starts_with('#') {
+                    steps.push(parse_step(line, number).with_context(|| format!("{}:{number}", file.display()))?);
+                }
+            }
+            let Some(name) = name else { continue };
+            let scene = Scene { name: name.to_owned(), section: section.clone(), title: title.clone(), group: group.to_owned(), file: file.to_owned(), steps };
+            check(&scene).with_context(|| format!("{}:{number}: scene {name}", file.display()))?;
+            scenes.push(scene);
+        }
+    }
+    Ok(scenes)
+}
+
+fn parse_step(line: &str, number: usize) -> Result<Step> {
+    let (actor, rest) = line.split_once(' ').with_context(|| format!("'{line}' is not a step: WHO WHAT ..."))?;
+    let rest = rest.trim_start();
+    let (sign, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+    let rest = rest.strip_prefix(' ').unwrap_or(rest).to_owned();
+    let action = match sign {
+        "$" if rest == "fg" => Action::Resume,
+        "$" => Action::Start(parse_command(&rest)?),
+        "<" => Action::Type(Text(rest)),
+        ">" => Action::Expect(Text(rest)),
+        "@" => Action::Blocked(rest),
+        "^C" => Action::Interrupt,
+        "^D" => Action::EndOfInput,
+        "^Z" => Action::Suspend,
+        "=" => Action::End(rest),
+        _ => bail!("'{sign}' is none of $ < > @ ^C ^D ^Z ="),
+    };
+    Ok(Step { line: number, actor: actor.to_owned(), action })
+}
+
+fn parse_command(text: &str) -> Result<Command> {
+    let mut words: Vec<String> = shlex::split(text).context("a quote is not closed")?.into_iter().map(|word| Text(word).expand()).collect();
+    let mut user = None;
+    if words.first().is_some_and(|word| word == "sudo") {
+        if words.len() < 4 || words[1] != "-u" {
+            bail!("sudo is known as 'sudo -u USER PROGRAM ...' only");
+        }
+        user = words.drain(..3).nth(2);
+    }
+    if words.is_empty() {
+        bail!("no program after $");
+    }
+    Ok(Command { text: text.to_owned(), user, words })
+}
+
+/// What can be seen to be wrong without playing the scene.
+fn check(scene: &Scene) -> Result<()> {
+    if scene.steps.is_empty() {
+        bail!("the scene has no step");
+    }
+    let mut running: Vec<&str> = Vec::new();
+    for step in &scene.steps {
+        let actor = step.actor.as_str();
+        let runs = running.contains(&actor);
+        match &step.action {
+            Action::Start(_) if runs => bail!("line {}: {actor} is started again before its end ('=')", step.line),
+            Action::Start(_) => running.push(actor),
+            _ if !runs => bail!("line {}: {actor} has not been started", step.line),
+            Action::End(_) => running.retain(|name| *name != actor),
+            _ => {}
+        }
+    }
+    if !running.is_empty() {
+        bail!("the end of {} is missing ('=')", running.join(", "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_one(block: &str) -> Result<Vec<Scene>> {
+        parse("group", Path::new("group/README.md"), &format!("## Lecture 6: UDP\n### A pair\n```scene pair\n{block}\n```\n"))
+    }
+
+    #[test]
+    fn a_block_becomes_steps() {
+        let scenes = parse_one("server  $ udpserver\n# a comment\n\nserver  > a  b\nserver  ^C\nserver  >\nserver  = SIGINT").unwrap();
+        let scene = &scenes[0];
+        assert_eq!((scene.name.as_str(), scene.title.as_str(), scene.lecture()), ("pair", "A pair", Some(6)));
+        let steps: Vec<String> = scene.steps.iter().map(|step| format!("{} {step}", step.line)).collect();
+        assert_eq!(steps, ["4 server  $ udpserver", "7 server  > a  b", "8 server  ^C", "9 server  > ", "10 server  = SIGINT"]);
+        assert_eq!(scene.programs(), ["udpserver"]);
+    }
+
+    #[test]
+    fn other_blocks_are_passed_over() {
+        let text = "```sh\ncargo lab list\n```\n```\nplain\n```\n";
+        assert!(parse("group", Path::new("README.md"), text).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (block, message) in [
+            ("server udpserver", "'udpserver' is none of $ < > @ ^C ^D ^Z ="),
+            ("server > x", "server has not been started"),
+            ("server $ udpserver", "the end of server is missing"),
+            ("server $ udpserver\nserver $ udpserver", "started again before its end"),
+            ("server $ sudo udpserver", "sudo -u USER"),
+            ("", "no step"),
+        ] {
+            let error = format!("{:#}", parse_one(block).unwrap_err());
+            assert!(error.contains(message), "{error}");
+            assert!(error.starts_with("group/README.md:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn repetitions_are_written_out_and_folded() {
+        assert_eq!(Text("Hi, {x*5}!{".into()).expand(), "Hi, xxxxx!{");
+        assert_eq!(Text("{ab*5} {x*y}".into()).expand(), "{ab*5} {x*y}");
+        assert_eq!(Text("a{NUL}b".into()).expand(), "a\0b");
+        assert_eq!(shorten(&"x".repeat(41)), "{x*41}");
+        assert_eq!(shorten("xx y"), "xx y");
+    }
+
+    #[test]
+    fn white_space_at_the_end_does_not_count() {
+        let text = Text("send bytes: 2".into());
+        assert!(text.matches("send bytes: 2 "));
+        assert!(!text.matches(" send bytes: 2"));
+        assert!(!text.matches("send bytes: 21"));
+    }
+}

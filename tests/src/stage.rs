@@ -1,0 +1,213 @@
+//! Where a scene is played: a network, a `/tmp` and a working folder that no other scene sees.
+//!
+//! Where the machine lets us have namespaces, each scene gets a network of its own (so the fixed
+//! ports 43211 and 9501 are always free) and a `/tmp` of its own. Elsewhere scenes take turns, by a
+//! lock on a file, and a port that something else holds is an error.
+
+use std::env;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getgid, getuid};
+use procfs::process::{FDTarget, all_processes};
+use tempfile::TempDir;
+
+use crate::programs::Binaries;
+
+/// The ports that the programs listen on.
+const UDP_PORTS: [u16; 2] = [43211, 9501];
+const TCP_PORTS: [u16; 1] = [9501];
+
+/// How long to wait for another scene to leave the stage when there is only one.
+const TURN_LIMIT: Duration = Duration::from_secs(120);
+
+/// What this process may have for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// Network and mount namespaces.
+    Namespaces,
+    /// A turn on the network and the `/tmp` that everyone has.
+    Turns,
+}
+
+impl Privacy {
+    /// Takes namespaces if `wanted` and the machine has them for us.
+    ///
+    /// The calling process must have one thread only: a user namespace is not for threads.
+    pub fn find(wanted: bool) -> Privacy {
+        if wanted && enter_namespaces().is_ok() { Privacy::Namespaces } else { Privacy::Turns }
+    }
+}
+
+/// A user namespace if we need one, then a mount namespace whose mounts stay in it.
+fn enter_namespaces() -> Result<()> {
+    let (uid, gid) = (getuid(), getgid());
+    if uid.is_root() {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+    } else {
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+        // We stay who we are, so that a program we start has no capability and permissions hold.
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    }
+    let nothing: Option<&str> = None;
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
+    Ok(())
+}
+
+/// Sets the loopback interface of a new network namespace up, with a route to 255.255.255.255 as
+/// any machine on a network has one.
+fn loopback_up() -> io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    let result = |result: libc::c_int| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let mut name = [b'l' as libc::c_char, b'o' as libc::c_char, 0];
+    let everyone = libc::sockaddr_in { sin_family: libc::AF_INET as libc::sa_family_t, sin_port: 0, sin_addr: libc::in_addr { s_addr: libc::INADDR_BROADCAST }, sin_zero: [0; 8] };
+    // SAFETY: both structs are valid when zeroed, and the ioctls read and write them alone.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[..name.len()].copy_from_slice(&name);
+        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request))?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request))?;
+
+        let mut route: libc::rtentry = std::mem::zeroed();
+        route.rt_dst = std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(everyone);
+        route.rt_genmask = route.rt_dst;
+        route.rt_flags = libc::RTF_UP | libc::RTF_HOST;
+        route.rt_dev = name.as_mut_ptr();
+        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &route))?;
+    }
+    Ok(())
+}
+
+/// The place of one scene; dropping it clears it away.
+pub struct Stage {
+    // Dropped in this order: nothing under the mount is in use when it goes.
+    _mount: Option<PrivateTmp>,
+    _turn: Option<Flock<File>>,
+    _folder: TempDir,
+}
+
+impl Stage {
+    /// Sets a stage with copies of these programs in its working folder.
+    ///
+    /// # Errors
+    ///
+    /// If a port is taken by something else, or our turn does not come within two minutes.
+    pub fn set(privacy: Privacy, binaries: &Binaries) -> Result<Stage> {
+        let turn = match privacy {
+            Privacy::Namespaces => {
+                unshare(CloneFlags::CLONE_NEWNET).context("cannot get another network namespace")?;
+                loopback_up().context("cannot set up the loopback interface")?;
+                None
+            }
+            Privacy::Turns => {
+                let turn = wait_for_turn()?;
+                check_ports()?;
+                Some(turn)
+            }
+        };
+        let folder = tempfile::Builder::new().prefix("lab-").tempdir().context("cannot make a working folder")?;
+        // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        for (name, from) in binaries {
+            let to = folder.path().join(name);
+            fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+            fs::set_permissions(&to, Permissions::from_mode(0o755))?;
+        }
+        // The programs inherit our working folder: with another /tmp over it, it may have no name.
+        env::set_current_dir(folder.path())?;
+        let mount = match privacy {
+            Privacy::Namespaces => Some(PrivateTmp::over(folder.path())?),
+            Privacy::Turns => None,
+        };
+        Ok(Stage { _mount: mount, _turn: turn, _folder: folder })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Out of the folder before it goes; "/" is always there.
+        let _ = env::set_current_dir("/");
+    }
+}
+
+/// An empty folder in place of /tmp, in our mount namespace.
+struct PrivateTmp;
+
+impl PrivateTmp {
+    fn over(folder: &Path) -> Result<PrivateTmp> {
+        let tmp = folder.join(".tmp");
+        fs::create_dir(&tmp)?;
+        fs::set_permissions(&tmp, Permissions::from_mode(0o1777))?;
+        let nothing: Option<&str> = None;
+        mount(Some(&tmp), "/tmp", nothing, MsFlags::MS_BIND, nothing).context("cannot mount over /tmp")?;
+        Ok(PrivateTmp)
+    }
+}
+
+impl Drop for PrivateTmp {
+    fn drop(&mut self) {
+        // An error leaves the mount to the end of our namespace, that is, of this process.
+        let _ = umount2("/tmp", MntFlags::MNT_DETACH);
+    }
+}
+
+fn wait_for_turn() -> Result<Flock<File>> {
+    let path: PathBuf = env::temp_dir().join("lab-turn.lock");
+    let mut file = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let start = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Ok(turn),
+            Err((back, _)) if start.elapsed() < TURN_LIMIT => file = back,
+            Err(_) => bail!("another scene has been playing for {} s; it holds {}", TURN_LIMIT.as_secs(), path.display()),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn check_ports() -> Result<()> {
+    for port in UDP_PORTS {
+        if UdpSocket::bind(("0.0.0.0", port)).is_err() {
+            bail!("UDP port {port} is taken{}", by_whom(port));
+        }
+    }
+    for port in TCP_PORTS {
+        if TcpListener::bind(("0.0.0.0", port)).is_err() {
+            bail!("TCP port {port} is taken{}", by_whom(port));
+        }
+    }
+    Ok(())
+}
+
+/// " by udpserver (pid 123); ...", as far as /proc tells, and the way out.
+fn by_whom(port: u16) -> String {
+    let way_out = "end it, or run where lab may use network namespaces";
+    let udp = procfs::net::udp().into_iter().flatten().filter(|entry| entry.local_address.port() == port).map(|entry| entry.inode);
+    let tcp = procfs::net::tcp().into_iter().flatten().filter(|entry| entry.local_address.port() == port).map(|entry| entry.inode);
+    let inodes: Vec<u64> = udp.chain(tcp).filter(|inode| *inode != 0).collect();
+    for process in all_processes().into_iter().flatten().flatten() {
+        for fd in process.fd().into_iter().flatten().flatten() {
+            if let FDTarget::Socket(inode) = fd.target
+                && inodes.contains(&inode)
+                && let Ok(stat) = process.stat()
+            {
+                return format!(" by {} (pid {}); {way_out}", stat.comm, process.pid);
+            }
+        }
+    }
+    format!("; {way_out}")
+}
