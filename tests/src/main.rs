@@ -51,6 +51,9 @@ struct Replay {
     /// Pause before each step a person takes, in milliseconds [default: 400 at a terminal, else 0]
     #[arg(long, value_name = "MS")]
     pause: Option<u64>,
+    /// How long a program may take for a step, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    limit: u64,
     /// Play on the network and the /tmp that everyone has
     #[arg(long)]
     no_namespaces: bool,
@@ -117,7 +120,7 @@ fn replay(options: &Replay) -> Result<()> {
         let mut screen = Screen::new(scene, pause);
         let needed: BTreeMap<_, _> = scene.programs().into_iter().map(|name| (name.to_owned(), binaries[name].clone())).collect();
         let stage = Stage::set(privacy, &needed)?;
-        play::play(scene, &mut screen)?;
+        play::play(scene, Duration::from_secs(options.limit), &mut screen)?;
         drop(stage);
     }
     Ok(())

@@ -14,9 +14,6 @@ use crate::actor::{Actor, Pulse, end_name};
 use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
 
-/// How long a step may take.
-const LIMIT: Duration = Duration::from_secs(10);
-
 /// How long between two looks at programs of which we await something, in milliseconds.
 const BREATH: u8 = 1;
 
@@ -30,14 +27,14 @@ impl Audience for () {
     fn step(&mut self, _: &Step) {}
 }
 
-/// Plays `scene` in the working folder, which holds its programs.
+/// Plays `scene` in the working folder, which holds its programs; each step may take `limit`.
 ///
 /// # Errors
 ///
-/// If a program does something other than the scene says, or nothing for ten seconds: the error
+/// If a program does something other than the scene says, or nothing for that time: the error
 /// says where, and shows the difference between the scene and what happened.
-pub fn play(scene: &Scene, audience: &mut dyn Audience) -> Result<()> {
-    let mut cast = Cast { actors: Vec::new() };
+pub fn play(scene: &Scene, limit: Duration, audience: &mut dyn Audience) -> Result<()> {
+    let mut cast = Cast { actors: Vec::new(), limit };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -56,6 +53,8 @@ pub fn play(scene: &Scene, audience: &mut dyn Audience) -> Result<()> {
 /// The actors whose end the scene has not come to yet.
 struct Cast {
     actors: Vec<Actor>,
+    /// How long a step may take.
+    limit: Duration,
 }
 
 impl Cast {
@@ -164,7 +163,7 @@ impl Cast {
         .context("the programs do not come to rest")
     }
 
-    /// Looks at everyone again and again until `done` has a value, for ten seconds at the most.
+    /// Looks at everyone again and again until `done` has a value, but not for longer than the limit.
     fn wait<T>(&mut self, mut done: impl FnMut(&mut Cast) -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
         loop {
@@ -174,8 +173,8 @@ impl Cast {
             if let Some(value) = done(self)? {
                 return Ok(value);
             }
-            if start.elapsed() > LIMIT {
-                bail!("time-out after {} s; {}", LIMIT.as_secs(), self.describe());
+            if start.elapsed() > self.limit {
+                bail!("time-out after {} s; {}", self.limit.as_secs(), self.describe());
             }
             self.pump()?;
         }

@@ -27,23 +27,23 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
         error(1, errno(), c"bind failed");
     }
 
-    let mut buf: [c_char; BUFFER_SIZE + 1]; // fix: no room for the NUL
+    let mut buf: MaybeUninit<[c_char; BUFFER_SIZE + 1]> = MaybeUninit::uninit(); // fix: no room for the NUL
 
     let mut client_addr: sockaddr_un = zeroed();
     loop {
         let mut client_len: socklen_t = size_of_val(&client_addr) as socklen_t; // fix: client_len not reset
-        buf = zeroed();
+        bzero(buf.as_mut_ptr().cast(), size_of_val(&buf));
         if check(recvfrom(socket_fd, buf.as_mut_ptr().cast(), BUFFER_SIZE, 0, &raw mut client_addr as *mut sockaddr, &mut client_len), c"recvfrom failed" /* fix: unchecked recvfrom */) == 0 {
             printf(c"client quit".as_ptr());
             break;
         }
         printf(c"Receive: %s \n".as_ptr(), buf.as_ptr());
 
-        let mut send_line: [c_char; MAXLINE + 5]; // fix: no room for "Hi, "
-        send_line = zeroed();
-        sprintf(send_line.as_mut_ptr(), c"Hi, %s".as_ptr(), buf.as_ptr());
+        let mut send_line: MaybeUninit<[c_char; MAXLINE + 5]> = MaybeUninit::uninit(); // fix: no room for "Hi, "
+        bzero(send_line.as_mut_ptr().cast(), MAXLINE);
+        sprintf(send_line.as_mut_ptr().cast(), c"Hi, %s".as_ptr(), buf.as_ptr());
 
-        let nbytes: size_t = strlen(send_line.as_ptr());
+        let nbytes: size_t = strlen(send_line.as_ptr().cast());
         printf(c"now sending: %s \n".as_ptr(), send_line.as_ptr());
 
         if sendto(socket_fd, send_line.as_ptr().cast(), nbytes, 0, &raw const client_addr as *const sockaddr, client_len) != nbytes as ssize_t {

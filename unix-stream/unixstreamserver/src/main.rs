@@ -42,18 +42,18 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
             error(1, errno(), c"accept failed");
         }
     }
-    let mut buf: [c_char; BUFFER_SIZE + 1]; // fix: no room for the NUL
+    let mut buf: MaybeUninit<[c_char; BUFFER_SIZE + 1]> = MaybeUninit::uninit(); // fix: no room for the NUL
     loop {
-        buf = zeroed();
+        bzero(buf.as_mut_ptr().cast(), size_of_val(&buf));
         if check(read(connfd, buf.as_mut_ptr().cast(), BUFFER_SIZE), c"read failed" /* fix: unchecked read */) == 0 {
             printf(c"client quit".as_ptr());
             break;
         }
         printf(c"Receive: %s".as_ptr(), buf.as_ptr());
 
-        let mut send_line: [c_char; MAXLINE];
-        send_line = zeroed();
-        snprintf(send_line.as_mut_ptr(), size_of_val(&send_line), c"Hi, %s".as_ptr(), buf.as_ptr()); // fix: no room for "Hi, "
+        let mut send_line: MaybeUninit<[c_char; MAXLINE]> = MaybeUninit::uninit();
+        bzero(send_line.as_mut_ptr().cast(), MAXLINE);
+        snprintf(send_line.as_mut_ptr().cast(), size_of_val(&send_line), c"Hi, %s".as_ptr(), buf.as_ptr()); // fix: no room for "Hi, "
 
         let nbytes: ssize_t = size_of_val(&send_line) as ssize_t;
 

@@ -1,0 +1,93 @@
+//! What `lab` says to someone who does something wrong: one line, and a status that is not 0.
+
+use std::fs;
+use std::io::Read;
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use lab::programs::{self, PROGRAMS, Profile};
+use tempfile::TempDir;
+
+fn lab(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lab")).args(args).stdin(Stdio::null()).output().expect("lab can be run")
+}
+
+/// Its one line of complaint.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+/// A folder that holds the files `as_names`, each a copy of this program.
+fn folder_with(program: &str, as_names: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let path: PathBuf = programs::build(&[program], Profile::Dev).unwrap()[program].clone();
+    for name in as_names {
+        fs::copy(&path, folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn list_names_every_program() {
+    let output = lab(&["list"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for program in PROGRAMS {
+        assert!(text.contains(&format!("  {} ", program.name)), "{} is missing", program.name);
+    }
+    assert!(!text.contains('\x1b'), "colour in a pipe");
+}
+
+#[test]
+fn an_unknown_scene_is_named() {
+    let text = complaint(&lab(&["replay", "no-such-scene"]));
+    assert_eq!(text, "lab: no scene or group is called 'no-such-scene'; 'cargo lab list' names them\n");
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = complaint(&lab(&["replay", "two-clients", "--programs", path]));
+    assert_eq!(text, format!("lab: no executable called udpclient, udpserver under {path}\n"));
+    let text = complaint(&lab(&["replay", "two-clients", "--programs", "/no/such/folder"]));
+    assert_eq!(text, "lab: cannot read the folder /no/such/folder: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
+    // If something else on this machine has the port, it is taken all the same.
+    let _taken = UdpSocket::bind("0.0.0.0:43211");
+    let text = complaint(&lab(&["replay", "two-clients", "--no-namespaces"]));
+    assert!(text.starts_with("lab: UDP port 43211 is taken by "), "{text}");
+    assert!(text.contains(" (pid ") && text.ends_with("; end it, or run where lab may use network namespaces\n"), "{text}");
+
+    let output = lab(&["replay", "two-clients"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    // Where there are no namespaces to be had, the port is in the way, and the message says so.
+    assert!(output.status.success() || text.contains("network namespaces"), "{text}");
+}
+
+#[test]
+fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
+    let folder = folder_with("udpserver", &["udpclient"]);
+    let output = lab(&["replay", "udpclient-usage", "--limit", "1", "--programs", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.starts_with("lab: scene udpclient-usage went otherwise: udp-basic/README.md:"), "{text}");
+    assert!(text.contains("client did not write this line: time-out after 1 s; client is blocked in recvfrom"), "{text}");
+    assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(lab.stdout.take());
+    let mut text = String::new();
+    lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
+}
