@@ -5,8 +5,10 @@
 //! step happen at an [`actor::Actor`]'s terminal.
 
 pub mod actor;
+pub mod mask;
 pub mod peer;
 pub mod play;
 pub mod programs;
 pub mod scene;
 pub mod stage;
+pub mod strace;

@@ -1,0 +1,106 @@
+//! Running a program under strace, and the options that takes.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+/// The oldest strace with all that we ask for: `-DD` came last.
+const OLDEST: (u32, u32) = (5, 3);
+
+/// How many bytes of a string are shown: more than any of our messages has.
+const STRING_LIMIT: usize = 1 << 16;
+
+/// The words of `strace ... PROGRAM ARGS` for these words; calls go to `log` with the process
+/// number behind a dot, one file for each process.
+///
+/// If the words are themselves a strace that makes calls fail, its `-e inject=...` are kept and the
+/// rest of its options is not: a process has one tracer.
+pub fn wrap(words: &[String], log: &Path) -> Vec<String> {
+    let (injections, program) = split(words);
+    // -DD: the tracer is in a process group of its own, and the program is our child as if it were
+    // not traced. Ctrl-C and our signals are for the program alone.
+    let mut wrapped: Vec<String> = ["strace", "-DD", "-ff", "-q", "-s", &STRING_LIMIT.to_string(), "-o", &log.to_string_lossy()].map(str::to_owned).into();
+    for injection in injections {
+        wrapped.extend(["-e".to_owned(), injection.to_owned()]);
+    }
+    wrapped.extend(program.iter().cloned());
+    wrapped
+}
+
+/// What a command line makes fail (`inject=...`), and the command line without its strace.
+fn split(words: &[String]) -> (Vec<&str>, &[String]) {
+    if words.first().is_none_or(|word| word != "strace") {
+        return (Vec::new(), words);
+    }
+    let mut injections = Vec::new();
+    let mut at = 1;
+    while let Some(word) = words.get(at)
+        && word.starts_with('-')
+    {
+        // Of the options that scenes use, these have a value.
+        if ["-e", "-o", "-s"].contains(&word.as_str()) {
+            at += 1;
+            injections.extend(words.get(at).map(String::as_str).filter(|value| value.starts_with("inject=")));
+        }
+        at += 1;
+    }
+    (injections, &words[at.min(words.len())..])
+}
+
+/// Whether strace is there, new enough, and may trace.
+///
+/// # Errors
+///
+/// One line that says which it is not, and the way out.
+pub fn available() -> Result<()> {
+    let Ok(output) = Command::new("strace").arg("-V").stdin(Stdio::null()).output() else {
+        bail!("strace is not installed; on Debian and Ubuntu: apt-get install strace");
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = version(&text);
+    if version.is_none_or(|version| version < OLDEST) {
+        bail!("this strace is too old, or does not say its version as 'strace -- version X.Y' does: {}.{} is needed", OLDEST.0, OLDEST.1);
+    }
+    let output = Command::new("strace").args(["-qqq", "-o", "/dev/null", "-e", "inject=socket:error=EMFILE", "true"]).stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        bail!("strace may not trace here ({}); a container needs the capability SYS_PTRACE", why.lines().next().unwrap_or("it does not say why").trim());
+    }
+    Ok(())
+}
+
+/// The X and Y of "strace -- version X.Y".
+fn version(text: &str) -> Option<(u32, u32)> {
+    let rest = text.lines().next()?.strip_prefix("strace -- version ")?;
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_program_is_wrapped() {
+        let wrapped = wrap(&words("./udpclient 127.0.0.1"), Path::new("log")).join(" ");
+        assert_eq!(wrapped, "strace -DD -ff -q -s 65536 -o log ./udpclient 127.0.0.1");
+    }
+
+    #[test]
+    fn injections_are_kept() {
+        let wrapped = wrap(&words("strace -qqq -o x -e trace=socket -e inject=socket:error=EMFILE ./udpclient -e"), Path::new("log")).join(" ");
+        assert_eq!(wrapped, "strace -DD -ff -q -s 65536 -o log -e inject=socket:error=EMFILE ./udpclient -e");
+    }
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version("strace -- version 6.1\nCopyright"), Some((6, 1)));
+        assert_eq!(version("strace -- version 4.26-2+b1"), Some((4, 26)));
+        assert_eq!(version("strange"), None);
+    }
+}
