@@ -14,7 +14,7 @@ pub use ::errno;
 pub use ::libc;
 
 pub use core::ffi::CStr;
-pub use core::mem::{MaybeUninit, zeroed};
+pub use core::mem::{MaybeUninit, offset_of, zeroed};
 pub use core::ptr::{null, null_mut};
 pub use libc::*;
 
@@ -58,7 +58,12 @@ pub fn errno() -> c_int {
     ::errno::errno().0
 }
 
-// ---- what stdio.h, stdlib.h, signal.h and arpa/inet.h declare and the libc crate does not ----
+/// `errno = err`, for a call that must not change it.
+pub fn set_errno(err: c_int) {
+    ::errno::set_errno(::errno::Errno(err));
+}
+
+// ---- what stdio.h, stdlib.h, signal.h, arpa/inet.h and sys/stat.h declare and the libc crate does not ----
 
 unsafe extern "C" {
     pub static mut stdin: *mut FILE;
@@ -67,6 +72,9 @@ unsafe extern "C" {
 
     pub fn tmpnam(s: *mut c_char) -> *mut c_char;
     pub fn inet_pton(af: c_int, src: *const c_char, dst: *mut c_void) -> c_int;
+    pub fn inet_addr(cp: *const c_char) -> in_addr_t;
+    /// The address with dots, in a buffer that the next call overwrites.
+    pub fn inet_ntoa(inp: in_addr) -> *mut c_char;
     /// As in signal.h; the libc crate takes the handler as an integer.
     pub fn signal(signum: c_int, handler: unsafe extern "C" fn(c_int)) -> sighandler_t;
 }
@@ -79,6 +87,11 @@ pub const fn htons(hostshort: u16) -> u16 {
 /// Host to network byte order, 32 bits.
 pub const fn htonl(hostlong: u32) -> u32 {
     hostlong.to_be()
+}
+
+/// Is this the `st_mode` of a socket? A macro in C.
+pub const fn S_ISSOCK(mode: mode_t) -> bool {
+    mode & S_IFMT == S_IFSOCK
 }
 
 // ---- checks that the originals lack ----
@@ -109,7 +122,8 @@ impl<T> Outcome for *const T {
 /// Ends the program through `error(1, errno(), message)` if `result` is -1 (or NULL, for a call
 /// that returns a pointer), else returns `result`.
 ///
-/// It stands around a call whose result the original ignores: `grep 'check('` lists them all.
+/// It stands around a call whose result the original ignores or, where the original prints the
+/// result and goes on, behind that print: `grep 'check('` lists them all.
 pub fn check<T: Outcome>(result: T, message: &CStr) -> T {
     if result.failed() {
         error(1, errno(), message);
@@ -122,7 +136,7 @@ pub fn parsed(result: c_int) -> c_int {
     if result != 0 {
         return result;
     }
-    ::errno::set_errno(::errno::Errno(EINVAL));
+    set_errno(EINVAL);
     -1
 }
 
@@ -136,7 +150,7 @@ pub unsafe fn fits_sun_path(path: *const c_char) -> *const c_char {
     if strlen(path) < SUN_PATH {
         return path;
     }
-    ::errno::set_errno(::errno::Errno(ENAMETOOLONG));
+    set_errno(ENAMETOOLONG);
     null()
 }
 
