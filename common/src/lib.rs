@@ -14,7 +14,7 @@ pub use ::errno;
 pub use ::libc;
 
 pub use core::ffi::CStr;
-pub use core::mem::{MaybeUninit, zeroed};
+pub use core::mem::{MaybeUninit, offset_of, zeroed};
 pub use core::ptr::{null, null_mut};
 pub use libc::*;
 
@@ -59,7 +59,12 @@ pub fn errno() -> c_int {
     ::errno::errno().0
 }
 
-// ---- what stdio.h, stdlib.h, signal.h and arpa/inet.h declare and the libc crate does not ----
+/// `errno = err`, for a call that must not change it.
+pub fn set_errno(err: c_int) {
+    ::errno::set_errno(::errno::Errno(err));
+}
+
+// ---- what stdio.h, stdlib.h, signal.h, arpa/inet.h and sys/stat.h declare and the libc crate does not ----
 
 // The libc crate leaves the linking of libc to std when a crate elsewhere in the build turns its
 // feature "std" on, and a port has no std.
@@ -72,6 +77,9 @@ unsafe extern "C" {
     pub fn tmpnam(s: *mut c_char) -> *mut c_char;
     fn wmemset(s: *mut wchar_t, c: wchar_t, n: size_t) -> *mut wchar_t;
     pub fn inet_pton(af: c_int, src: *const c_char, dst: *mut c_void) -> c_int;
+    pub fn inet_addr(cp: *const c_char) -> in_addr_t;
+    /// The address with dots, in a buffer that the next call overwrites.
+    pub fn inet_ntoa(inp: in_addr) -> *mut c_char;
     /// As in signal.h; the libc crate takes the handler as an integer.
     pub fn signal(signum: c_int, handler: unsafe extern "C" fn(c_int)) -> sighandler_t;
 }
@@ -101,6 +109,11 @@ pub unsafe fn bzero(s: *mut c_void, n: size_t) {
     head.fill(MaybeUninit::new(0));
     wmemset(words.as_mut_ptr(), 0, words.len());
     tail.fill(MaybeUninit::new(0));
+}
+
+/// Is this the `st_mode` of a socket? A macro in C.
+pub const fn S_ISSOCK(mode: mode_t) -> bool {
+    mode & S_IFMT == S_IFSOCK
 }
 
 // ---- checks that the originals lack ----
@@ -134,7 +147,8 @@ impl<T> Outcome for *const T {
 /// Ends the program through `error(1, errno(), message)` if `result` is -1 (or NULL, for a call
 /// that returns a pointer), else returns `result`.
 ///
-/// It stands around a call whose result the original ignores: `grep 'check('` lists them all.
+/// It stands around a call whose result the original ignores or, where the original prints the
+/// result and goes on, behind that print: `grep 'check('` lists them all.
 #[inline]
 pub fn check<T: Outcome>(result: T, message: &CStr) -> T {
     if result.failed() {
@@ -148,7 +162,7 @@ pub fn parsed(result: c_int) -> c_int {
     if result != 0 {
         return result;
     }
-    ::errno::set_errno(::errno::Errno(EINVAL));
+    set_errno(EINVAL);
     -1
 }
 
@@ -162,7 +176,7 @@ pub unsafe fn fits_sun_path(path: *const c_char) -> *const c_char {
     if strlen(path) < SUN_PATH {
         return path;
     }
-    ::errno::set_errno(::errno::Errno(ENAMETOOLONG));
+    set_errno(ENAMETOOLONG);
     null()
 }
 
