@@ -5,6 +5,8 @@
 //! step happen at an [`actor::Actor`]'s terminal.
 
 pub mod actor;
+pub mod compare;
+pub mod golden;
 pub mod mask;
 pub mod peer;
 pub mod play;
@@ -12,3 +14,4 @@ pub mod programs;
 pub mod scene;
 pub mod stage;
 pub mod strace;
+pub mod trace;

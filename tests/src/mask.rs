@@ -6,18 +6,20 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use regex_lite::{Captures, Regex};
+use regex::{Captures, Regex};
 
 /// Ports that a program asks for by number, though they lie in the range of those the kernel gives.
 const OWN_PORTS: [u16; 2] = [43211, 9501];
 
 /// The rules: what is masked, where it is found (its value is the last group), and why.
-const RULES: [(&str, &str, &str); 7] = [
+const RULES: [(&str, &str, &str); 9] = [
     ("program", r#"^(execve\()("[^"]*")"#, "where the binary lies"),
     ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "where the binary lies, as argv[0]"),
     ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
     ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel numbers processes on"),
+    ("uid", r"si_uid=(\d+)", "who sent a signal is who runs lab"),
     ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks a port for who does not bind one"),
+    ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers pseudo-terminals on"),
     ("name", r#""/tmp/file(\w{6})""#, "tmpnam makes its names up"),
     ("bytes", r#"^getrandom\("((?:\\.|[^"\\])*)""#, "the seed of malloc and of tmpnam"),
 ];
@@ -47,6 +49,12 @@ impl Mask {
         if kind == "port" && !value.parse().is_ok_and(is_given_by_the_kernel) {
             return whole.to_owned();
         }
+        let at = whole.rfind(value).expect("the value is in its match");
+        let (before, after) = (&whole[..at], &whole[at + value.len()..]);
+        if kind == "bytes" {
+            // Never the same again.
+            return format!("{before}‹bytes›{after}");
+        }
         let number = match self.seen.iter().filter(|(seen, _)| *seen == kind).position(|(_, seen)| seen == value) {
             Some(at) => at + 1,
             None => {
@@ -54,9 +62,14 @@ impl Mask {
                 self.seen.iter().filter(|(seen, _)| *seen == kind).count()
             }
         };
-        let at = whole.rfind(value).expect("the value is in its match");
-        format!("{}‹{kind} {number}›{}", &whole[..at], &whole[at + value.len()..])
+        format!("{before}‹{kind} {number}›{after}")
     }
+}
+
+/// Draws of random bytes one after the other, as one: tmpnam draws again, about every 22nd time, if
+/// a number would make some names likelier than others.
+pub fn one_draw(lines: &mut Vec<String>) {
+    lines.dedup_by(|line, before| line == before && line.starts_with("getrandom("));
 }
 
 /// Whether a port is one that the kernel gives to sockets that are not bound.
@@ -111,6 +124,7 @@ mod tests {
             r#"bind(3, {sa_family=AF_UNIX, sun_path="/tmp/file9Rz4Vn"}, 110) = 0"#,
             r#"getrandom("\xd4\x9e\"\x01", 8, GRND_NONBLOCK) = 8"#,
             "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=3294, si_uid=0} ---",
+            r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, 0x11), ...}, AT_EMPTY_PATH) = 0"#,
         ]);
         assert_eq!(
             masked,
@@ -121,10 +135,18 @@ mod tests {
                 "set_tid_address(‹address 3›)         = ‹pid 1›",
                 r#"recvfrom(3, "g1", 4096, 0, {sa_family=AF_INET, sin_port=htons(‹port 1›), sin_addr=inet_addr("127.0.0.1")}, [16]) = 2"#,
                 r#"bind(3, {sa_family=AF_UNIX, sun_path="/tmp/file‹name 1›"}, 110) = 0"#,
-                r#"getrandom("‹bytes 1›", 8, GRND_NONBLOCK) = 8"#,
-                "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=‹pid 1›, si_uid=0} ---",
+                r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#,
+                "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=‹pid 1›, si_uid=‹uid 1›} ---",
+                r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, ‹terminal 1›), ...}, AT_EMPTY_PATH) = 0"#,
             ]
         );
+    }
+
+    #[test]
+    fn what_is_drawn_again_is_one_draw() {
+        let mut lines = mask(&[r#"getrandom("\x01", 8, GRND_NONBLOCK) = 8"#, r#"getrandom("\x02", 8, GRND_NONBLOCK) = 8"#, "getpid() = 7", "getpid() = 7"]);
+        one_draw(&mut lines);
+        assert_eq!(lines, [r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#, "getpid() = ‹pid 1›", "getpid() = ‹pid 1›"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 
 use lab::programs::{self, GROUPS, PROGRAMS, root};
 use lab::scene;
-use regex_lite::Regex;
+use regex::Regex;
 
 /// (program, line, name)
 type Fix = (String, usize, String);
