@@ -60,11 +60,11 @@ impl Strace {
             bail!("no actor is called '{name}' there");
         }
         let names = names(&scenes);
+        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
         let ports = match &self.programs {
             Some(folder) => programs::search(folder, &names)?,
             None => programs::build(&names, self.profile)?,
         };
-        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
         let privacy = Privacy::find(!self.no_namespaces);
         let options = play::Options { limit: Duration::from_secs(self.limit), stdout: self.stdout, ..Default::default() };
         let (mut differ, mut otherwise) = (false, false);
@@ -136,11 +136,12 @@ impl Check {
         let all = scene::read_all(programs::root())?;
         let scenes = named(&all, &self.names)?;
         let names = names(&scenes);
+        // Before anything is built, which may take long.
+        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
         let builds = match self.programs.as_slice() {
             [] => vec![programs::build(&names, self.profile)?],
             folders => folders.iter().map(|folder| programs::search(folder, &names)).collect::<Result<_>>()?,
         };
-        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
         let privacy = Privacy::find(true);
         let options = play::Options { stdout: self.stdout, ..Default::default() };
         let (mut processes, mut calls, mut wrong) = (0, 0, Vec::new());

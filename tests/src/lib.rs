@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod compare;
+pub mod fixes;
 pub mod golden;
 pub mod mask;
 pub mod peer;
@@ -14,4 +15,5 @@ pub mod programs;
 pub mod scene;
 pub mod stage;
 pub mod strace;
+pub mod table;
 pub mod trace;

@@ -21,6 +21,7 @@ use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene, Step};
 use lab::stage::{Privacy, Stage};
+use lab::table;
 
 /// Plays the experiments of the READMEs with the real programs.
 #[derive(Parser)]
@@ -42,6 +43,8 @@ enum Task {
     Check(Check),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
+    /// Writes the table of the comparison into the main README
+    Table,
     /// Talks to a program as none of the programs does; for scenes
     #[command(subcommand, hide = true)]
     Peer(Peer),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Task::Strace(options) => options.run(),
         Task::Check(options) => options.run(),
         Task::Record(options) => options.run(),
+        Task::Table => table::write(programs::root()),
         Task::Peer(peer) => peer.run(),
     };
     match outcome {

@@ -179,7 +179,8 @@ impl Drop for PrivateTmp {
 
 fn wait_for_turn() -> Result<Flock<File>> {
     let path: PathBuf = env::temp_dir().join("lab-turn.lock");
-    let mut file = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    // It is locked, never written, and may be someone else's.
+    let mut file = File::open(&path).or_else(|_| File::create(&path)).with_context(|| format!("cannot open {}", path.display()))?;
     let start = Instant::now();
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
