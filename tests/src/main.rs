@@ -1,6 +1,7 @@
 //! The tool `lab`; `cargo lab help` tells what it does.
 
 mod comparison;
+mod reading;
 mod side;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene, Step};
 use lab::stage::{Privacy, Stage};
 use lab::table;
+use reading::Read;
 
 /// Plays the experiments of the READMEs with the real programs.
 #[derive(Parser)]
@@ -37,6 +39,8 @@ enum Task {
     List,
     /// Plays a scene, each terminal with a name and a colour of its own
     Replay(Replay),
+    /// Shows a port, beside its C original if it has that
+    Read(Read),
     /// Traces the programs of a scene, beside the C programs if it has them
     Strace(Strace),
     /// Checks that the programs make the calls of the goldens, or of the C programs
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Task::List => list(),
         Task::Replay(options) => replay(&options),
+        Task::Read(options) => options.run(),
         Task::Strace(options) => options.run(),
         Task::Check(options) => options.run(),
         Task::Record(options) => options.run(),

@@ -122,6 +122,22 @@ fn what_cannot_be_traced_is_named() {
 }
 
 #[test]
+fn a_port_is_shown_beside_its_original() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("chap-6")).unwrap();
+    fs::write(folder.path().join("chap-6/udpclient.c"), "first\n\tsecond\n").unwrap();
+    let output = lab(&["read", "udpclient", "--originals", folder.path().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].starts_with("   2     second  ") && lines[1].ends_with("| #![no_std]"), "{}", lines[1]);
+    assert!(lines[15].contains("socket(AF_INET, SOCK_DGRAM, 0)") && lines[15].starts_with("  16 "), "{}", lines[15]);
+    assert_eq!(complaint(&lab(&["read", "nothing"])), "lab: no program is called 'nothing'; 'cargo lab list' names them\n");
+    let text = complaint(&lab(&["read", "udpserver", "--originals", folder.path().to_str().unwrap()]));
+    assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
+}
+
+#[test]
 fn nobody_has_to_read_to_the_end() {
     let mut lab = Command::new(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(lab.stdout.take());
