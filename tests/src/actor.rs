@@ -238,6 +238,10 @@ impl Pulse {
         Some(Pulse { pid: process.pid, state: process.stat().ok()?.state, call, switches })
     }
 
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// Whether it sleeps in a system call until something happens.
     pub fn is_asleep(&self) -> bool {
         self.state == 'S'

@@ -6,9 +6,11 @@
 
 pub mod actor;
 pub mod mask;
+pub mod numbers;
 pub mod peer;
 pub mod play;
 pub mod programs;
 pub mod scene;
+pub mod sockets;
 pub mod stage;
 pub mod strace;

@@ -11,8 +11,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
 
 use crate::actor::{Actor, Pulse, end_name};
+use crate::numbers::Numbers;
 use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
+use crate::sockets::{self, Row, Socket};
 
 /// How long between two looks at programs of which we await something, in milliseconds.
 const BREATH: u8 = 1;
@@ -34,7 +36,7 @@ impl Audience for () {
 /// If a program does something other than the scene says, or nothing for that time: the error
 /// says where, and shows the difference between the scene and what happened.
 pub fn play(scene: &Scene, limit: Duration, audience: &mut dyn Audience) -> Result<()> {
-    let mut cast = Cast { actors: Vec::new(), limit };
+    let mut cast = Cast { actors: Vec::new(), numbers: Numbers::default(), limit };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -53,6 +55,7 @@ pub fn play(scene: &Scene, limit: Duration, audience: &mut dyn Audience) -> Resu
 /// The actors whose end the scene has not come to yet.
 struct Cast {
     actors: Vec<Actor>,
+    numbers: Numbers,
     /// How long a step may take.
     limit: Duration,
 }
@@ -68,6 +71,7 @@ impl Cast {
             Action::Resume => self.actor(&step.actor).resume(),
             Action::Expect(text) => self.expect(&step.actor, text),
             Action::Blocked(call) => self.expect_blocked(&step.actor, call),
+            Action::Socket(row) => self.expect_socket(&step.actor, row),
             Action::End(end) => self.expect_end(&step.actor, end),
         }
     }
@@ -77,7 +81,7 @@ impl Cast {
         let mut words = command.words.iter().map(|word| match word.as_str() {
             "lab" => format!("/proc/{}/exe", process::id()),
             _ if programs::find(word).is_some() => format!("./{word}"),
-            _ => word.clone(),
+            _ => self.numbers.fill(word),
         });
         let mut process = Command::new(words.next().expect("a command has been checked to have a word"));
         process.args(words).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
@@ -115,7 +119,7 @@ impl Cast {
             })
         });
         match line {
-            Ok(Some(line)) if text.matches(&line) => Ok(()),
+            Ok(Some(line)) if text.matches(&line, &mut self.numbers) => Ok(()),
             Ok(Some(line)) => {
                 self.actor(name).put_back(&line);
                 bail!("{name} wrote another line")
@@ -135,6 +139,18 @@ impl Cast {
             Ok((cast.pulses() == first).then_some(()))
         })
         .with_context(|| format!("{name} is not blocked in {call}"))
+    }
+
+    fn expect_socket(&mut self, name: &str, row: &Row) -> Result<()> {
+        let mut sockets = Vec::new();
+        self.wait(|cast| {
+            sockets = cast.actor(name).pulses().iter().filter_map(|pulse| sockets::of(pulse.pid()).ok()).flatten().collect();
+            Ok(row.is_true(&sockets, &mut cast.numbers).then_some(()))
+        })
+        .with_context(|| {
+            let there: Vec<String> = sockets.iter().map(Socket::to_string).collect();
+            format!("{name} has no such socket, but {}", if there.is_empty() { "none at all".to_owned() } else { there.join("; ") })
+        })
     }
 
     fn expect_end(&mut self, name: &str, end: &str) -> Result<()> {

@@ -9,13 +9,19 @@
 //! | `client < g1` | types a line |
 //! | `client > Hi, g1` | expects this line next in that terminal, white space at its end aside |
 //! | `client @ recvfrom` | expects the program to be blocked in this system call |
+//! | `server % 3 tcp 0.0.0.0:9501 - LISTEN` | expects the program to have this [socket](crate::sockets) |
 //! | `server ^C` | types Ctrl-C |
 //! | `client ^D` | types Ctrl-D: end of input |
 //! | `server ^Z` | stops the program, until `server $ fg` |
 //! | `client = 0` | expects the program to end with this exit status, or by this signal |
 //!
-//! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name. A command
-//! is split into words as a shell does it. A line that begins with `#` is a comment.
+//! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name; `{pid}` and
+//! `{port}` are [numbers](crate::numbers) that the kernel picks. A command is split into words as a
+//! shell does it. A line that begins with `#` is a comment.
+//!
+//! The row of a socket is its descriptor, protocol, local address, remote address and state, as
+//! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
+//! received or `tx 10` to be sent. `server % 4 -` says that descriptor 4 is no socket.
 
 use std::fmt;
 use std::fs;
@@ -23,7 +29,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::numbers::Numbers;
 use crate::programs::{self, GROUPS};
+use crate::sockets::Row;
 
 /// One experiment: a transcript of several terminals.
 #[derive(Debug, Clone)]
@@ -56,6 +64,7 @@ pub enum Action {
     Type(Text),
     Expect(Text),
     Blocked(String),
+    Socket(Row),
     Interrupt,
     EndOfInput,
     Suspend,
@@ -109,7 +118,7 @@ impl Scene {
 impl Action {
     /// Whether a person does it, and not a program.
     pub fn is_by_a_person(&self) -> bool {
-        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::End(_))
+        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_))
     }
 }
 
@@ -126,6 +135,7 @@ impl fmt::Display for Action {
             Action::Type(text) => write!(f, "< {}", text.0),
             Action::Expect(text) => write!(f, "> {}", text.0),
             Action::Blocked(call) => write!(f, "@ {call}"),
+            Action::Socket(row) => write!(f, "% {row}"),
             Action::Interrupt => write!(f, "^C"),
             Action::EndOfInput => write!(f, "^D"),
             Action::Suspend => write!(f, "^Z"),
@@ -162,9 +172,10 @@ impl Text {
         out + rest
     }
 
-    /// Whether a line of a terminal is this text; white space at the ends of both does not count.
-    pub fn matches(&self, line: &str) -> bool {
-        self.expand().trim_end() == line.trim_end()
+    /// Whether a line of a terminal is this text, in a scene with these numbers; white space at the
+    /// ends of both does not count.
+    pub fn matches(&self, line: &str, numbers: &mut Numbers) -> bool {
+        numbers.matches(self.expand().trim_end(), line.trim_end())
     }
 }
 
@@ -261,11 +272,12 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "<" => Action::Type(Text(rest)),
         ">" => Action::Expect(Text(rest)),
         "@" => Action::Blocked(rest),
+        "%" => Action::Socket(rest.parse()?),
         "^C" => Action::Interrupt,
         "^D" => Action::EndOfInput,
         "^Z" => Action::Suspend,
         "=" => Action::End(rest),
-        _ => bail!("'{sign}' is none of $ < > @ ^C ^D ^Z ="),
+        _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z ="),
     };
     Ok(Step { line: number, actor: actor.to_owned(), action })
 }
@@ -335,11 +347,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (block, message) in [
-            ("server udpserver", "'udpserver' is none of $ < > @ ^C ^D ^Z ="),
+            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z ="),
             ("server > x", "server has not been started"),
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),
             ("server $ sudo udpserver", "sudo -u USER"),
+            ("server $ udpserver\nserver % 3 udp", "'3 udp' is no row"),
             ("", "no step"),
         ] {
             let error = format!("{:#}", parse_one(block).unwrap_err());
@@ -360,8 +373,9 @@ mod tests {
     #[test]
     fn white_space_at_the_end_does_not_count() {
         let text = Text("send bytes: 2".into());
-        assert!(text.matches("send bytes: 2 "));
-        assert!(!text.matches(" send bytes: 2"));
-        assert!(!text.matches("send bytes: 21"));
+        let mut numbers = Numbers::default();
+        assert!(text.matches("send bytes: 2 \r", &mut numbers));
+        assert!(!text.matches(" send bytes: 2", &mut numbers));
+        assert!(!text.matches("send bytes: 21", &mut numbers));
     }
 }
