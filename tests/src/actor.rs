@@ -263,6 +263,10 @@ impl Pulse {
         Some(Pulse { pid: process.pid, program: stat.comm, state: stat.state, call, switches })
     }
 
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// Whether it sleeps in a system call until something happens.
     pub fn is_asleep(&self) -> bool {
         self.state == 'S'

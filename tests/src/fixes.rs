@@ -25,9 +25,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// The scene that the test cell links to, if it does: `[name](#heading)`.
-    pub fn scene(&self) -> Option<&str> {
-        Some(self.test.strip_prefix('[')?.split_once("](#")?.0)
+    /// The scenes that the test cell links to: `[name](#heading), [name](#heading)`.
+    pub fn scenes(&self) -> Vec<&str> {
+        self.test.split(", ").filter_map(|link| Some(link.strip_prefix('[')?.split_once("](#")?.0)).collect()
     }
 }
 

@@ -21,6 +21,7 @@ use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene, Step};
+use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use lab::table;
 use reading::Read;
@@ -49,6 +50,12 @@ enum Task {
     Record(Record),
     /// Writes the table of the comparison into the main README
     Table,
+    /// Lists the sockets of a running process, as /proc tells of them
+    Sockets {
+        /// A process number, or the name of a running program
+        #[arg(value_name = "PID|PROGRAM")]
+        whose: String,
+    },
     /// Talks to a program as none of the programs does; for scenes
     #[command(subcommand, hide = true)]
     Peer(Peer),
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
         Task::Check(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
+        Task::Sockets { whose } => list_sockets(&whose),
         Task::Peer(peer) => peer.run(),
     };
     match outcome {
@@ -148,6 +156,20 @@ fn replay(options: &Replay) -> Result<()> {
     Ok(())
 }
 
+fn list_sockets(whose: &str) -> Result<()> {
+    let mut out = String::new();
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    for (pid, name) in sockets::find(whose)? {
+        writeln!(out, "{bold}{name}{bold:#}  {dim}process {pid}{dim:#}")?;
+        let table = sockets::table(&sockets::of(pid)?);
+        let mut lines = table.lines();
+        writeln!(out, "{dim}{}{dim:#}", lines.next().unwrap_or("has no socket"))?;
+        lines.try_for_each(|line| writeln!(out, "{line}"))?;
+    }
+    anstream::stdout().write_all(out.as_bytes())?;
+    Ok(())
+}
+
 /// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
 fn choose(scenes: Vec<Scene>, names: &[String]) -> Result<Vec<Scene>> {
     if names.is_empty() {
@@ -205,6 +227,7 @@ impl Audience for Screen {
             Action::Resume => format!("{typed}$ fg{typed:#}"),
             Action::Expect(text) => text.notation().to_owned(),
             Action::Blocked(call) => format!("{dim}(blocked in {call}){dim:#}"),
+            Action::Socket(row) => format!("{dim}(socket {row}){dim:#}"),
             Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
             Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
             // For those who compare traces.

@@ -12,8 +12,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
 
 use crate::actor::{Actor, Pulse, end_name};
+use crate::numbers::Numbers;
 use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
+use crate::sockets::{self, Row, Socket};
 use crate::stage::TRACE_FOLDER;
 use crate::strace;
 use crate::trace;
@@ -87,7 +89,7 @@ const LENIENCE: Duration = Duration::from_secs(1);
 /// If a program does something other than the scene says, or nothing for the time limit: the error
 /// says where, and shows the difference between the scene and what happened.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
-    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), options };
+    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), numbers: Numbers::default(), options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -106,6 +108,7 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
 /// The actors whose end the scene has not come to yet.
 struct Cast<'a> {
     actors: Vec<Actor>,
+    numbers: Numbers,
     runs: Vec<Run>,
     options: &'a Options,
 }
@@ -121,6 +124,7 @@ impl Cast<'_> {
             Action::Resume => self.actor(&step.actor).resume(),
             Action::Expect(text) => self.expect(&step.actor, text),
             Action::Blocked(call) => self.expect_blocked(&step.actor, call),
+            Action::Socket(row) => self.expect_socket(&step.actor, row),
             Action::End(end) => self.expect_end(&step.actor, end),
             Action::Part(_) => Ok(()),
         }
@@ -132,7 +136,7 @@ impl Cast<'_> {
         let path = |word: &String| match word.as_str() {
             "lab" => format!("/proc/{}/exe", process::id()),
             _ if programs::find(word).is_some() => format!("{folder}/{word}"),
-            _ => word.clone(),
+            _ => self.numbers.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
         if self.options.trace
@@ -199,7 +203,7 @@ impl Cast<'_> {
             })
         });
         match line {
-            Ok(Some(line)) if text.matches(&line) => Ok(()),
+            Ok(Some(line)) if text.matches(&line, &mut self.numbers) => Ok(()),
             Ok(Some(line)) => {
                 self.actor(name).put_back(&line);
                 bail!("{name} wrote another line")
@@ -222,6 +226,21 @@ impl Cast<'_> {
             Ok((cast.pulses() == first).then_some(()))
         })
         .with_context(|| format!("{name} is not blocked in {call}"))
+    }
+
+    fn expect_socket(&mut self, name: &str, row: &Row) -> Result<()> {
+        if self.options.lenient {
+            return Ok(());
+        }
+        let mut sockets = Vec::new();
+        self.wait(|cast| {
+            sockets = cast.actor(name).pulses().iter().filter_map(|pulse| sockets::of(pulse.pid()).ok()).flatten().collect();
+            Ok(row.is_true(&sockets, &mut cast.numbers).then_some(()))
+        })
+        .with_context(|| {
+            let there: Vec<String> = sockets.iter().map(Socket::to_string).collect();
+            format!("{name} has no such socket, but {}", if there.is_empty() { "none at all".to_owned() } else { there.join("; ") })
+        })
     }
 
     fn expect_end(&mut self, name: &str, end: &str) -> Result<()> {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The group folders, in the order in which they are listed.
-pub const GROUPS: [&str; 4] = ["udp-basic", "udp-connected", "unix-stream", "unix-dgram"];
+pub const GROUPS: [&str; 5] = ["udp-basic", "udp-connected", "unix-stream", "unix-dgram", "tcp-basic"];
 
 /// One member crate and the C program that it is a port of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,24 +16,38 @@ pub struct Program {
     /// The crate's name, and that of the C file without `.c`.
     pub name: &'static str,
     pub group: &'static str,
-    /// The C file in its repository.
+    /// The C file in its repository: yolanda's `chap-N/`, or c0yang4li4's `demo_linux_c/socket/`.
     pub original: &'static str,
 }
 
-const fn yolanda(group: &'static str, name: &'static str, original: &'static str) -> Program {
+const fn port(group: &'static str, name: &'static str, original: &'static str) -> Program {
     Program { name, group, original }
 }
 
-pub const PROGRAMS: [Program; 9] = [
-    yolanda("udp-basic", "udpserver", "chap-6/udpserver.c"),
-    yolanda("udp-basic", "udpclient", "chap-6/udpclient.c"),
-    yolanda("udp-connected", "udpconnectserver", "chap-14/udpconnectserver.c"),
-    yolanda("udp-connected", "udpconnectclient", "chap-14/udpconnectclient.c"),
-    yolanda("udp-connected", "udpconnectclient02", "chap-14/udpconnectclient02.c"),
-    yolanda("unix-stream", "unixstreamserver", "chap-7/unixstreamserver.c"),
-    yolanda("unix-stream", "unixstreamclient", "chap-7/unixstreamclient.c"),
-    yolanda("unix-dgram", "unixdataserver", "chap-7/unixdataserver.c"),
-    yolanda("unix-dgram", "unixdataclient", "chap-7/unixdataclient.c"),
+pub const PROGRAMS: [Program; 23] = [
+    port("udp-basic", "udpserver", "chap-6/udpserver.c"),
+    port("udp-basic", "udpclient", "chap-6/udpclient.c"),
+    port("udp-basic", "udp10_server", "demo_linux_c/socket/udp10_server.c"),
+    port("udp-basic", "udp10_client", "demo_linux_c/socket/udp10_client.c"),
+    port("udp-basic", "udp20_server", "demo_linux_c/socket/udp20_server.c"),
+    port("udp-connected", "udpconnectserver", "chap-14/udpconnectserver.c"),
+    port("udp-connected", "udpconnectclient", "chap-14/udpconnectclient.c"),
+    port("udp-connected", "udpconnectclient02", "chap-14/udpconnectclient02.c"),
+    port("unix-stream", "unixstreamserver", "chap-7/unixstreamserver.c"),
+    port("unix-stream", "unixstreamclient", "chap-7/unixstreamclient.c"),
+    port("unix-stream", "unix10", "demo_linux_c/socket/unix10.c"),
+    port("unix-stream", "unix20_tcp_server", "demo_linux_c/socket/unix20_tcp_server.c"),
+    port("unix-stream", "unix20_tcp_client", "demo_linux_c/socket/unix20_tcp_client.c"),
+    port("unix-stream", "upperserver", "the server in a note on local sockets"),
+    port("unix-stream", "upperclient", "the client in a note on local sockets"),
+    port("unix-dgram", "unixdataserver", "chap-7/unixdataserver.c"),
+    port("unix-dgram", "unixdataclient", "chap-7/unixdataclient.c"),
+    port("unix-dgram", "unix30_udp_server", "demo_linux_c/socket/unix30_udp_server.c"),
+    port("unix-dgram", "unix30_udp_client", "demo_linux_c/socket/unix30_udp_client.c"),
+    port("tcp-basic", "tcp10_server", "demo_linux_c/socket/tcp10_server.c"),
+    port("tcp-basic", "tcp10_client", "demo_linux_c/socket/tcp10_client.c"),
+    port("tcp-basic", "tcp20_server", "demo_linux_c/socket/tcp20_server.c"),
+    port("tcp-basic", "tcp30_server", "demo_linux_c/socket/tcp30_server.c"),
 ];
 
 /// The program of this name.

@@ -9,16 +9,22 @@
 //! | `client < g1` | types a line |
 //! | `client > Hi, g1` | expects this line next in that terminal, white space at its end aside |
 //! | `client @ recvfrom` | expects the program to be blocked in this system call |
+//! | `server % 3 tcp 0.0.0.0:9501 - LISTEN` | expects the program to have this [socket](crate::sockets) |
 //! | `server ^C` | types Ctrl-C |
 //! | `client ^D` | types Ctrl-D: end of input |
 //! | `server ^Z` | stops the program, until `server $ fg` |
 //! | `client = 0` | expects the program to end with this exit status, or by this signal |
 //! | `server ! in C: sendto, here: write` | plays nothing: says where the traces of the C program and the port part, and with which call each goes on |
-//! | `server ! differs: recvfrom` | plays nothing: says that these calls are not the same in both, and all others are |
+//! | `server ! differs: setsockopt, close` | plays nothing: says that these calls are not the same, or only one of the two makes them, and all others are |
 //! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
 //!
-//! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name. A command
-//! is split into words as a shell does it. A line that begins with `#` is a comment.
+//! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name; `{pid}` and
+//! `{port}` are [numbers](crate::numbers) that the kernel picks. A command is split into words as a
+//! shell does it. A line that begins with `#` is a comment.
+//!
+//! The row of a socket is its descriptor, protocol, local address, remote address and state, as
+//! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
+//! received or `tx 10` to be sent. `server % 4 -` says that descriptor 4 is no socket.
 
 use std::fmt;
 use std::fs;
@@ -26,7 +32,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::numbers::Numbers;
 use crate::programs::{self, GROUPS};
+use crate::sockets::Row;
 
 /// One experiment: a transcript of several terminals.
 #[derive(Debug, Clone)]
@@ -59,6 +67,7 @@ pub enum Action {
     Type(Text),
     Expect(Text),
     Blocked(String),
+    Socket(Row),
     Interrupt,
     EndOfInput,
     Suspend,
@@ -73,8 +82,8 @@ pub enum Parting {
     /// The first own calls that are not the same, by name; "write or recvfrom" if it depends on
     /// what standard output is.
     Calls { c: String, port: String },
-    /// The only calls that are not the same.
-    Differs { call: String },
+    /// The only calls that are not the same, or that only one of the two makes.
+    Differs { calls: Vec<String> },
     /// The C program's behaviour is not defined.
     Undefined,
 }
@@ -112,12 +121,14 @@ impl Scene {
 
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
     pub fn parting(&self, who: &str) -> Option<&Parting> {
-        let (actor, nth) = who.split_once(' ').map_or((who, 1), |(actor, nth)| (actor, nth.parse().unwrap_or(0)));
+        let (of, is_child) = who.strip_suffix(" child").map_or((who, false), |of| (of, true));
+        let (actor, nth) = of.split_once(' ').map_or((of, 1), |(actor, nth)| (actor, nth.parse().unwrap_or(0)));
         let mut starts = 0;
         self.steps.iter().filter(|step| step.actor == actor).find_map(|step| {
             starts += usize::from(matches!(step.action, Action::Start(_)));
             match &step.action {
-                Action::Part(parting) if starts == nth => Some(parting),
+                // A child takes over what is not defined.
+                Action::Part(parting) if starts == nth && (!is_child || *parting == Parting::Undefined) => Some(parting),
                 _ => None,
             }
         })
@@ -143,7 +154,7 @@ impl Scene {
 impl Action {
     /// Whether a person does it, and not a program.
     pub fn is_by_a_person(&self) -> bool {
-        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::End(_) | Action::Part(_))
+        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_) | Action::Part(_))
     }
 }
 
@@ -160,6 +171,7 @@ impl fmt::Display for Action {
             Action::Type(text) => write!(f, "< {}", text.0),
             Action::Expect(text) => write!(f, "> {}", text.0),
             Action::Blocked(call) => write!(f, "@ {call}"),
+            Action::Socket(row) => write!(f, "% {row}"),
             Action::Interrupt => write!(f, "^C"),
             Action::EndOfInput => write!(f, "^D"),
             Action::Suspend => write!(f, "^Z"),
@@ -174,7 +186,7 @@ impl fmt::Display for Parting {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Parting::Calls { c, port } => write!(f, "in C: {c}, here: {port}"),
-            Parting::Differs { call } => write!(f, "differs: {call}"),
+            Parting::Differs { calls } => write!(f, "differs: {}", calls.join(", ")),
             Parting::Undefined => write!(f, "in C: undefined"),
         }
     }
@@ -207,9 +219,10 @@ impl Text {
         out + rest
     }
 
-    /// Whether a line of a terminal is this text; white space at the ends of both does not count.
-    pub fn matches(&self, line: &str) -> bool {
-        self.expand().trim_end() == line.trim_end()
+    /// Whether a line of a terminal is this text, in a scene with these numbers; white space at the
+    /// ends of both does not count.
+    pub fn matches(&self, line: &str, numbers: &mut Numbers) -> bool {
+        numbers.matches(self.expand().trim_end(), line.trim_end())
     }
 }
 
@@ -306,26 +319,27 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "<" => Action::Type(Text(rest)),
         ">" => Action::Expect(Text(rest)),
         "@" => Action::Blocked(rest),
+        "%" => Action::Socket(rest.parse()?),
         "^C" => Action::Interrupt,
         "^D" => Action::EndOfInput,
         "^Z" => Action::Suspend,
         "=" => Action::End(rest),
         "!" => Action::Part(parse_parting(&rest)?),
-        _ => bail!("'{sign}' is none of $ < > @ ^C ^D ^Z = !"),
+        _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z = !"),
     };
     Ok(Step { line: number, actor: actor.to_owned(), action })
 }
 
 fn parse_parting(text: &str) -> Result<Parting> {
-    if let Some(call) = text.strip_prefix("differs: ") {
-        return Ok(Parting::Differs { call: call.to_owned() });
+    if let Some(calls) = text.strip_prefix("differs: ") {
+        return Ok(Parting::Differs { calls: calls.split(", ").map(str::to_owned).collect() });
     }
     if text == "in C: undefined" {
         return Ok(Parting::Undefined);
     }
     match text.strip_prefix("in C: ").and_then(|text| text.split_once(", here: ")) {
         Some((c, port)) => Ok(Parting::Calls { c: c.to_owned(), port: port.to_owned() }),
-        None => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALL' or 'in C: undefined'"),
+        None => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS' or 'in C: undefined'"),
     }
 }
 
@@ -394,12 +408,13 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (block, message) in [
-            ("server udpserver", "'udpserver' is none of $ < > @ ^C ^D ^Z = !"),
+            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z = !"),
             ("server $ udpserver\nserver ! bind", "in C: CALL"),
             ("server > x", "server has not been started"),
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),
             ("server $ sudo udpserver", "sudo -u USER"),
+            ("server $ udpserver\nserver % 3 udp", "'3 udp' is no row"),
             ("", "no step"),
         ] {
             let error = format!("{:#}", parse_one(block).unwrap_err());
@@ -420,8 +435,9 @@ mod tests {
     #[test]
     fn white_space_at_the_end_does_not_count() {
         let text = Text("send bytes: 2".into());
-        assert!(text.matches("send bytes: 2 "));
-        assert!(!text.matches(" send bytes: 2"));
-        assert!(!text.matches("send bytes: 21"));
+        let mut numbers = Numbers::default();
+        assert!(text.matches("send bytes: 2 \r", &mut numbers));
+        assert!(!text.matches(" send bytes: 2", &mut numbers));
+        assert!(!text.matches("send bytes: 21", &mut numbers));
     }
 }

@@ -34,7 +34,9 @@ pub fn text(root: &Path) -> Result<String> {
             for trace in traces.iter().filter(|trace| trace.program == program.name) {
                 runs += 1;
                 calls += trace.lines.iter().filter(|line| is_call(line)).count();
-                differ.extend(scene.parting(&trace.who).map(|parting| difference(&rows, program.name, &scene.name, parting)));
+                // Not defined in C, and the same all the same.
+                let is_same = |parting: &&Parting| **parting == Parting::Undefined && !trace.lines.is_empty();
+                differ.extend(scene.parting(&trace.who).filter(|parting| !is_same(parting)).map(|parting| difference(&rows, program.name, &scene.name, parting)));
             }
         }
         differ.dedup();
@@ -48,13 +50,13 @@ pub fn text(root: &Path) -> Result<String> {
 
 /// "unchecked bind (port-taken)": the fixes that the scene shows, or else the call.
 fn difference(rows: &[Row], program: &str, scene: &str, parting: &Parting) -> String {
-    let shown = rows.iter().filter(|row| row.scene() == Some(scene)).flat_map(|row| &row.fixes).filter(|fix| fix.program == program);
+    let shown = rows.iter().filter(|row| row.scenes().contains(&scene)).flat_map(|row| &row.fixes).filter(|fix| fix.program == program);
     let mut names: Vec<&str> = shown.map(|fix| fix.name.as_str()).collect();
     names.dedup();
     let what = match (names.is_empty(), parting) {
         (false, _) => names.join(", "),
         (true, Parting::Calls { c, .. }) => format!("`{c}`"),
-        (true, Parting::Differs { call }) => format!("`{call}`"),
+        (true, Parting::Differs { calls }) => format!("`{}`", calls.join("`, `")),
         (true, Parting::Undefined) => "not defined in C".to_owned(),
     };
     format!("{what} ({scene})")

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
 
         // a byte string has no closing NUL that Content-Length would not count
         let resp = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\nhello, world"; // fix: HTTP status line
-        let sendBytes: ssize_t = send(connfd, resp.as_ptr().cast(), size_of_val(resp), MSG_NOSIGNAL); // fix: closing NUL sent, SIGPIPE
+        let sendBytes: ssize_t = send(connfd, resp.as_ptr().cast(), size_of_val(resp), MSG_NOSIGNAL /* fix: SIGPIPE */); // fix: closing NUL sent
         printf(c"send bytes=%zd\r\n".as_ptr(), sendBytes); // fix: ssize_t as int
         while recv(connfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, MSG_DONTWAIT) > 0 {} // fix: request longer than msg
         close(connfd); // fix: descriptor leak

@@ -1,0 +1,345 @@
+//! The kernel's view: which sockets a process has, from /proc.
+//!
+//! `/proc/PID/fd` says which descriptors are sockets and gives their inodes; `/proc/PID/net/tcp`,
+//! `udp` and `unix` say what has that inode, in the process's own network namespace.
+
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process, all_processes};
+use procfs::{ProcError, ProcResult};
+
+use crate::numbers::Numbers;
+
+/// One socket of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    pub fd: i32,
+    pub inode: u64,
+    pub seen: Seen,
+}
+
+/// What a table of the kernel says about a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// `tcp`, `udp`, `unix-stream` and so on.
+    protocol: String,
+    /// ADDRESS:PORT or a path; `-` if it has none.
+    local: String,
+    /// The same of the other end; `?` if it has one that /proc does not tell, as for local sockets.
+    remote: String,
+    /// As in the kernel's names without `TCP_` and `SS_`, and LISTEN for a local socket that does.
+    state: &'static str,
+    queues: Option<Queues>,
+}
+
+/// What waits. TCP counts bytes, but the connections to be accepted where the state is LISTEN; UDP
+/// counts the memory that the datagrams take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Queues {
+    rx: u32,
+    tx: u32,
+}
+
+/// The states of local sockets, by the number in the table less 1.
+const UNIX_STATES: [&str; 4] = ["UNCONNECTED", "CONNECTING", "CONNECTED", "DISCONNECTING"];
+
+/// The flag of a local socket on which someone has called listen.
+const SO_ACCEPTCON: u32 = 1 << 16;
+
+const HEADINGS: [&str; 8] = ["fd", "inode", "protocol", "local", "remote", "state", "rx", "tx"];
+
+/// The sockets of process `pid`, by descriptor.
+///
+/// # Errors
+///
+/// If there is no such process, or its descriptors are not for us to see.
+pub fn of(pid: i32) -> Result<Vec<Socket>> {
+    let read = || -> ProcResult<Vec<Socket>> {
+        let process = Process::new(pid)?;
+        let mut sockets = Vec::new();
+        for fd in process.fd()? {
+            // A descriptor that has been closed meanwhile is none.
+            let Ok(fd) = fd else { continue };
+            if let FDTarget::Socket(inode) = fd.target {
+                sockets.push((fd.fd, inode));
+            }
+        }
+        if sockets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tables = tables(&process)?;
+        let seen = |inode| tables.iter().find(|(known, _)| *known == inode).map(|(_, seen)| seen.clone());
+        let mut sockets: Vec<Socket> = sockets.into_iter().map(|(fd, inode)| Socket { fd, inode, seen: seen(inode).unwrap_or_else(|| unhashed(pid, fd)) }).collect();
+        sockets.sort_by_key(|socket| socket.fd);
+        Ok(sockets)
+    };
+    read().map_err(|error| match error {
+        ProcError::NotFound(_) => anyhow!("there is no process {pid}"),
+        ProcError::PermissionDenied(_) => anyhow!("the descriptors of process {pid} are for its user and for root to see"),
+        other => anyhow!(other).context(format!("cannot read /proc/{pid}")),
+    })
+}
+
+/// All sockets of the process's network namespace, by inode.
+fn tables(process: &Process) -> ProcResult<Vec<(u64, Seen)>> {
+    let mut seen = Vec::new();
+    // A kernel without IPv6 has no tables of it.
+    let tcp6 = process.tcp6().unwrap_or_default();
+    let udp6 = process.udp6().unwrap_or_default();
+    for (protocol, entries) in [("tcp", process.tcp()?), ("tcp6", tcp6)] {
+        for entry in entries {
+            let queues = Queues { rx: entry.rx_queue, tx: entry.tx_queue };
+            seen.push((entry.inode, inet(protocol, entry.local_address, entry.remote_address, state_name(&entry.state), queues)));
+        }
+    }
+    for (protocol, entries) in [("udp", process.udp()?), ("udp6", udp6)] {
+        for entry in entries {
+            let state = TcpState::from_u8(entry.state.to_u8()).as_ref().map_or("?", state_name);
+            let queues = Queues { rx: entry.rx_queue, tx: entry.tx_queue };
+            seen.push((entry.inode, inet(protocol, entry.local_address, entry.remote_address, state, queues)));
+        }
+    }
+    // The crate leaves out the flags, and so what tells a listening socket.
+    let lines = BufReader::new(process.open_relative("net/unix")?).lines();
+    seen.extend(lines.skip(1).map_while(Result::ok).filter_map(|line| unix(&line)));
+    Ok(seen)
+}
+
+fn inet(protocol: &str, local: SocketAddr, remote: SocketAddr, state: &'static str, queues: Queues) -> Seen {
+    // A remote port is never 0.
+    let remote = if remote.port() == 0 { "-".to_owned() } else { remote.to_string() };
+    Seen { protocol: protocol.to_owned(), local: local.to_string(), remote, state, queues: Some(queues) }
+}
+
+/// A line of `/proc/PID/net/unix`: Num RefCount Protocol Flags Type St Inode Path.
+fn unix(line: &str) -> Option<(u64, Seen)> {
+    // The last column is a path, which may hold spaces; the one before it is padded.
+    let mut rest = line;
+    let mut columns = [""; 7];
+    for column in &mut columns {
+        (*column, rest) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+    }
+    let [_, _, _, flags, kind, state, inode] = columns;
+    let hex = |text| u32::from_str_radix(text, 16).ok();
+    let protocol = match hex(kind)? {
+        1 => "unix-stream",
+        2 => "unix-dgram",
+        5 => "unix-seqpacket",
+        _ => return None,
+    };
+    let state = if hex(flags)? & SO_ACCEPTCON == 0 { *UNIX_STATES.get(hex(state)?.checked_sub(1)? as usize)? } else { "LISTEN" };
+    let local = if rest.is_empty() { "-" } else { rest };
+    let remote = if state == "CONNECTED" { "?" } else { "-" };
+    Some((inode.parse().ok()?, Seen { protocol: protocol.to_owned(), local: local.to_owned(), remote: remote.to_owned(), state, queues: None }))
+}
+
+/// What is in none of the tables: neither bound nor connected, if it is TCP or UDP.
+fn unhashed(pid: i32, fd: i32) -> Seen {
+    let mut name = [0; 32];
+    let name = match rustix::fs::getxattr(format!("/proc/{pid}/fd/{fd}"), "system.sockprotoname", &mut name) {
+        Ok(len) => String::from_utf8_lossy(&name[..len]).trim_end_matches('\0').to_lowercase(),
+        Err(_) => String::new(),
+    };
+    let (protocol, state) = match name.as_str() {
+        "tcp" | "udp" => (name.as_str(), "CLOSE"),
+        "tcpv6" => ("tcp6", "CLOSE"),
+        "udpv6" => ("udp6", "CLOSE"),
+        "" => ("?", "?"),
+        other => (other, "?"),
+    };
+    Seen { protocol: protocol.to_owned(), local: "-".to_owned(), remote: "-".to_owned(), state, queues: None }
+}
+
+fn state_name(state: &TcpState) -> &'static str {
+    match state {
+        TcpState::Established => "ESTABLISHED",
+        TcpState::SynSent => "SYN_SENT",
+        TcpState::SynRecv => "SYN_RECV",
+        TcpState::FinWait1 => "FIN_WAIT1",
+        TcpState::FinWait2 => "FIN_WAIT2",
+        TcpState::TimeWait => "TIME_WAIT",
+        TcpState::Close => "CLOSE",
+        TcpState::CloseWait => "CLOSE_WAIT",
+        TcpState::LastAck => "LAST_ACK",
+        TcpState::Listen => "LISTEN",
+        TcpState::Closing => "CLOSING",
+        TcpState::NewSynRecv => "NEW_SYN_RECV",
+    }
+}
+
+/// The row as a scene states it: `3 tcp 0.0.0.0:9501 - LISTEN`.
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Seen { protocol, local, remote, state, .. } = &self.seen;
+        write!(f, "{} {protocol} {local} {remote} {state}", self.fd)
+    }
+}
+
+/// These sockets as a table with headings; no line at all if there is none.
+pub fn table(sockets: &[Socket]) -> String {
+    if sockets.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    for Socket { fd, inode, seen } in sockets {
+        let [rx, tx] = seen.queues.map_or_else(|| ["-", "-"].map(str::to_owned), |queues| [queues.rx.to_string(), queues.tx.to_string()]);
+        rows.push([fd.to_string(), inode.to_string(), seen.protocol.clone(), seen.local.clone(), seen.remote.clone(), seen.state.to_owned(), rx, tx]);
+    }
+    let widths: Vec<usize> = (0..HEADINGS.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let line = |row: &[String; 8]| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("  ");
+    rows.iter().map(|row| line(row).trim_end().to_owned() + "\n").collect()
+}
+
+/// The processes that `whose` means, a process number or the name of a program: number and name.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn find(whose: &str) -> Result<Vec<(i32, String)>> {
+    if let Ok(pid) = whose.parse() {
+        let process = Process::new(pid).ok().with_context(|| format!("there is no process {pid}"))?;
+        return Ok(vec![(pid, name(&process))]);
+    }
+    let processes = all_processes().context("cannot read /proc")?.flatten();
+    let found: Vec<(i32, String)> = processes.filter(|process| name(process) == whose).map(|process| (process.pid, whose.to_owned())).collect();
+    ensure!(!found.is_empty(), "no program called {whose} is running");
+    Ok(found)
+}
+
+/// The file name it was started by; the kernel's own name for it has 15 characters at most.
+fn name(process: &Process) -> String {
+    let command = process.cmdline().unwrap_or_default();
+    let file = command.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy().into_owned());
+    file.or_else(|| process.stat().ok().map(|stat| stat.comm)).unwrap_or_default()
+}
+
+/// A row that a scene expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    fd: i32,
+    /// The words of [`Socket`]'s row and, perhaps, of its queues; `None` if it is to be no socket.
+    text: Option<String>,
+}
+
+impl FromStr for Row {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Row> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let is_row = match words.get(1..).unwrap_or_default() {
+            ["-"] | [_, _, _, _] => true,
+            [_, _, _, _, "rx" | "tx", number] => number.parse::<u32>().is_ok(),
+            _ => false,
+        };
+        match words.first().and_then(|fd| fd.parse().ok()) {
+            Some(fd) if is_row => Ok(Row { fd, text: (words[1] != "-").then(|| words.join(" ")) }),
+            _ => bail!("'{text}' is no row: FD PROTOCOL LOCAL REMOTE STATE [rx N|tx N], or FD -"),
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match &self.text {
+            Some(text) => f.write_str(text),
+            None => write!(f, "{} -", self.fd),
+        }
+    }
+}
+
+impl Row {
+    /// Whether it is a row of these sockets, in a scene with these numbers.
+    pub fn is_true(&self, sockets: &[Socket], numbers: &mut Numbers) -> bool {
+        let mut here = sockets.iter().filter(|socket| socket.fd == self.fd);
+        let Some(text) = &self.text else { return here.next().is_none() };
+        here.any(|socket| {
+            let mut texts = vec![socket.to_string()];
+            if let Some(Queues { rx, tx }) = socket.seen.queues {
+                texts.extend([format!("{socket} rx {rx}"), format!("{socket} tx {tx}")]);
+            }
+            texts.iter().any(|row| numbers.matches(text, row))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+    use std::process;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+    use super::*;
+
+    /// The rows of our own sockets with these descriptors.
+    fn rows(fds: &[i32]) -> Vec<String> {
+        let sockets = of(process::id() as i32).unwrap();
+        fds.iter().map(|fd| sockets.iter().find(|socket| socket.fd == *fd).unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn tcp_sockets_are_seen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let (at, from) = (listener.local_addr().unwrap(), client.local_addr().unwrap());
+        let [l, s, c] = [listener.as_raw_fd(), server.as_raw_fd(), client.as_raw_fd()];
+        let expected = [format!("{l} tcp {at} - LISTEN"), format!("{s} tcp {at} {from} ESTABLISHED"), format!("{c} tcp {from} {at} ESTABLISHED")];
+        assert_eq!(rows(&[l, s, c]), expected);
+    }
+
+    #[test]
+    fn udp_sockets_are_seen_bound_connected_and_neither() {
+        let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
+        connected.connect(bound.local_addr().unwrap()).unwrap();
+        let neither = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty(), None).unwrap();
+        let (at, from) = (bound.local_addr().unwrap(), connected.local_addr().unwrap());
+        let [b, c, n] = [bound.as_raw_fd(), connected.as_raw_fd(), neither.as_raw_fd()];
+        assert_eq!(rows(&[b, c, n]), [format!("{b} udp {at} - CLOSE"), format!("{c} udp {from} {at} ESTABLISHED"), format!("{n} udp - - CLOSE")]);
+    }
+
+    #[test]
+    fn local_sockets_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a name");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (left, right) = UnixDatagram::pair().unwrap();
+        let unbound = UnixDatagram::unbound().unwrap();
+        let [l, p, q, u] = [listener.as_raw_fd(), left.as_raw_fd(), right.as_raw_fd(), unbound.as_raw_fd()];
+        let expected =
+            [format!("{l} unix-stream {} - LISTEN", path.display()), format!("{p} unix-dgram - ? CONNECTED"), format!("{q} unix-dgram - ? CONNECTED"), format!("{u} unix-dgram - - UNCONNECTED")];
+        assert_eq!(rows(&[l, p, q, u]), expected);
+    }
+
+    #[test]
+    fn a_row_is_compared_word_by_word() {
+        let queues = Some(Queues { rx: 10, tx: 0 });
+        let seen = Seen { protocol: "tcp".into(), local: "127.0.0.1:9501".into(), remote: "127.0.0.1:40001".into(), state: "ESTABLISHED", queues };
+        let sockets = [Socket { fd: 4, inode: 1, seen }];
+        let mut numbers = Numbers::default();
+        let mut is_true = |text: &str| text.parse::<Row>().unwrap().is_true(&sockets, &mut numbers);
+        assert!(!is_true("4 tcp 127.0.0.1:{port} 127.0.0.1:9501 ESTABLISHED"));
+        assert!(is_true("4  tcp  127.0.0.1:9501  127.0.0.1:{port}  ESTABLISHED"));
+        assert!(is_true("4 tcp 127.0.0.1:9501 127.0.0.1:{port} ESTABLISHED rx 10"));
+        assert!(!is_true("4 tcp 127.0.0.1:9501 127.0.0.1:{port} ESTABLISHED rx 1"));
+        assert!(!is_true("3 tcp 127.0.0.1:9501 127.0.0.1:{port} ESTABLISHED"));
+        assert!(is_true("3 -"));
+        assert!(!is_true("4 -"));
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        for text in ["", "4", "x tcp a b c", "4 tcp a b", "4 tcp a b c rx", "4 tcp a b c rx x", "4 tcp a b c d"] {
+            assert!(text.parse::<Row>().unwrap_err().to_string().contains("is no row"), "{text}");
+        }
+    }
+}
