@@ -14,3 +14,4 @@ pub mod scene;
 pub mod sockets;
 pub mod stage;
 pub mod strace;
+pub mod time_wait;
