@@ -18,4 +18,5 @@ pub mod sockets;
 pub mod stage;
 pub mod strace;
 pub mod table;
+pub mod time_wait;
 pub mod trace;

@@ -9,7 +9,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use tempfile::TempDir;
 
 use crate::play::C_FOLDER;
 use crate::programs::Binaries;
+use crate::time_wait;
 
 /// The ports that the programs listen on.
 const UDP_PORTS: [u16; 2] = [43211, 9501];
@@ -32,6 +33,9 @@ const TCP_PORTS: [u16; 1] = [9501];
 
 /// The folder in the working folder that strace writes to, whoever it runs as.
 pub const TRACE_FOLDER: &str = "trace";
+
+/// The paths that programs bind whatever their working folder is.
+const PATHS: [&str; 3] = ["/tmp/unix_tcp", "/tmp/unix_udp_server", "/tmp/unix_udp_client"];
 
 /// How long to wait for another scene to leave the stage when there is only one.
 const TURN_LIMIT: Duration = Duration::from_secs(120);
@@ -121,6 +125,7 @@ impl Stage {
             Privacy::Turns => {
                 let turn = wait_for_turn()?;
                 check_ports()?;
+                clear_paths()?;
                 Some(turn)
             }
         };
@@ -199,8 +204,21 @@ fn check_ports() -> Result<()> {
         }
     }
     for port in TCP_PORTS {
+        time_wait::forget(port);
         if TcpListener::bind(("0.0.0.0", port)).is_err() {
             bail!("TCP port {port} is taken{}", by_whom(port));
+        }
+    }
+    Ok(())
+}
+
+/// Removes the sockets that the scene before has left behind.
+fn clear_paths() -> Result<()> {
+    for path in PATHS {
+        match fs::symlink_metadata(path) {
+            Ok(data) if data.file_type().is_socket() => fs::remove_file(path).with_context(|| format!("cannot remove {path}"))?,
+            Ok(_) => bail!("{path} is in the way; remove it, or run where lab may use mount namespaces"),
+            Err(_) => {}
         }
     }
     Ok(())

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{self, Command, Output, Stdio};
 
 use lab::programs::{self, PROGRAMS, Profile};
 use tempfile::TempDir;
@@ -135,6 +136,44 @@ fn a_port_is_shown_beside_its_original() {
     assert_eq!(complaint(&lab(&["read", "nothing"])), "lab: no program is called 'nothing'; 'cargo lab list' names them\n");
     let text = complaint(&lab(&["read", "udpserver", "--originals", folder.path().to_str().unwrap()]));
     assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
+}
+
+#[test]
+fn sockets_are_listed_by_number_and_by_name() {
+    let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let output = lab(&["sockets", &process::id().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let row = text.lines().find(|line| line.contains(&ours.local_addr().unwrap().to_string())).unwrap_or_else(|| panic!("{text}"));
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!((cells[2], cells[4], cells[5], cells[6], cells[7]), ("udp", "-", "CLOSE", "0", "0"));
+
+    // A name longer than the 15 characters that the kernel keeps.
+    let name = "a-program-that-sleeps";
+    let mut sleeper = Command::new("sleep").arg0(format!("/bin/{name}")).arg("60").spawn().unwrap();
+    let output = lab(&["sockets", name]);
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, format!("{name}  process {}\nhas no socket\n", sleeper.id()));
+}
+
+#[test]
+fn a_process_that_is_not_there_or_not_ours_is_named() {
+    let text = complaint(&lab(&["sockets", "999999999"]));
+    assert_eq!(text, "lab: there is no process 999999999\n");
+    let text = complaint(&lab(&["sockets", "no-such-program"]));
+    assert_eq!(text, "lab: no program called no-such-program is running\n");
+
+    let mut other = Command::new(env!("CARGO_BIN_EXE_lab"));
+    other.args(["sockets", "1"]);
+    if nix::unistd::getuid().is_root() {
+        // Nobody.
+        other.uid(65534);
+    }
+    // It may not be allowed to run lab from here.
+    let Ok(output) = other.output() else { return };
+    assert_eq!(complaint(&output), "lab: the descriptors of process 1 are for its user and for root to see\n");
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! Ends connections in TIME_WAIT, where scenes share one network and so one port.
+//!
+//! Who closes a TCP connection first keeps it for a minute, and the next server cannot bind its
+//! port. It can be ended by an attempt to connect once more between the same two addresses: the
+//! kernel answers with the old connection's numbers, our new socket finds them wrong and sends a
+//! reset, and at a reset the kernel forgets the connection. (RFC 1337 calls it assassination.)
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt::ReuseAddr};
+use procfs::net::TcpState;
+
+/// Ends the connections of this machine with itself that keep `port` in TIME_WAIT.
+///
+/// Those of which it cannot tell or that do not end stay; to bind the port will fail and say so.
+pub fn forget(port: u16) {
+    for entry in procfs::net::tcp().into_iter().flatten() {
+        if entry.state == TcpState::TimeWait && entry.local_address.port() == port && entry.remote_address.ip().is_loopback() {
+            let _ = attempt(entry.remote_address, entry.local_address);
+        }
+    }
+}
+
+/// Begins a connection, and drops it.
+fn attempt(from: SocketAddr, to: SocketAddr) -> Result<()> {
+    let (SocketAddr::V4(from), SocketAddr::V4(to)) = (from, to) else { return Ok(()) };
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrIn::from(from))?;
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_free_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(at).unwrap();
+        let (server, from) = listener.accept().unwrap();
+        drop(server);
+        client.read_to_end(&mut Vec::new()).unwrap();
+        drop((client, listener));
+        let is_kept = || procfs::net::tcp().unwrap().iter().any(|entry| entry.local_address == at && entry.remote_address == from);
+        assert!(is_kept());
+        forget(at.port());
+        assert!(!is_kept());
+    }
+}

@@ -1,0 +1,294 @@
+//! The HTTP servers and real clients: curl, and an HTTP library.
+//!
+//! Each test runs this program again in a process of its own, which takes a network and a folder
+//! for itself before it has a second thread, as a scene does.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use lab::programs::{self, Binaries, Profile};
+use lab::sockets;
+use lab::stage::{Privacy, Stage};
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::libc;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt::Linger};
+use procfs::process::Process;
+
+/// The servers' address.
+const AT: &str = "127.0.0.1:9501";
+const URL: &str = "http://127.0.0.1:9501/";
+const BODY: &str = "hello, world";
+
+/// How long anything here may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How many memory pages may come and go: the kernel counts those in use for each processor apart.
+const PAGES: u64 = 64;
+
+/// Set to the path of the server in the process that a test runs.
+const SERVER: &str = "LAB_HTTP_SERVER";
+
+type Body = fn(Server) -> Result<()>;
+
+const TESTS: [(&str, &str, Body); 8] = [
+    ("curl", "tcp20_server", curl_once),
+    ("curl", "tcp30_server", curl_many),
+    ("library", "tcp20_server", library_once),
+    ("library", "tcp30_server", library_many),
+    ("ten_thousand_requests", "tcp30_server", ten_thousand_requests),
+    ("a_hundred_clients_at_once", "tcp30_server", a_hundred_clients_at_once),
+    ("clients_that_leave", "tcp30_server", clients_that_leave),
+    ("long_requests", "tcp30_server", long_requests),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if let Some(path) = env::var_os(SERVER) {
+        let name = arguments.filter.unwrap_or_default();
+        return match on_stage(&name, Path::new(&path)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let no_curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err();
+    let binaries = if arguments.list { Binaries::new() } else { programs::build(&["tcp20_server", "tcp30_server"], Profile::Dev).unwrap_or_else(|error| panic!("{error:#}")) };
+    let trials = TESTS.map(|(test, program, _)| {
+        let missing = test == "curl" && no_curl;
+        let name = format!("{program}/{test}");
+        let title = if missing { format!("{name} (curl is not installed)") } else { name.clone() };
+        let path = binaries.get(program).cloned().unwrap_or_default();
+        Trial::test(title, move || run_again(&name, &path)).with_ignored_flag(missing)
+    });
+    libtest_mimic::run(&arguments, trials.into()).exit_code()
+}
+
+/// Runs one test in a process of its own.
+fn run_again(name: &str, path: &PathBuf) -> Result<(), Failed> {
+    let output = Command::new(env::current_exe()?).arg(name).env(SERVER, path).stdin(Stdio::null()).output()?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
+}
+
+/// In that process: the test, with its server running on a stage of its own.
+fn on_stage(name: &str, path: &Path) -> Result<()> {
+    let (_, program, body) = TESTS.iter().find(|(test, program, _)| format!("{program}/{test}") == name).with_context(|| format!("no test is called {name}"))?;
+    let _stage = Stage::set(Privacy::find(true), &BTreeMap::from([((*program).to_owned(), path.to_owned())]), &Binaries::new())?;
+    body(Server::start(program)?)
+}
+
+/// A running server; dropping it ends it.
+struct Server {
+    child: Child,
+    /// How many descriptors it has while it waits for a client.
+    descriptors: usize,
+}
+
+impl Server {
+    /// Starts it and waits until it listens.
+    fn start(program: &str) -> Result<Server> {
+        let mut command = Command::new(format!("./{program}"));
+        // It ends when we do, however that is.
+        // SAFETY: the closure makes one system call.
+        unsafe {
+            command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?));
+        }
+        let mut server = Server { child: command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?, descriptors: 0 };
+        let listens = || Ok(sockets::of(server.pid())?.iter().any(|socket| socket.to_string() == "3 tcp 0.0.0.0:9501 - LISTEN"));
+        wait_for("the server to listen", listens)?;
+        server.descriptors = server.process()?.fd_count()?;
+        Ok(server)
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Waits for its end.
+    fn end(mut self) -> Result<ExitStatus> {
+        let mut end = None;
+        wait_for("the server's end", || {
+            end = self.child.try_wait()?;
+            Ok(end.is_some())
+        })?;
+        end.context("it has been waited for")
+    }
+
+    fn process(&self) -> Result<Process> {
+        Ok(Process::new(self.pid())?)
+    }
+
+    /// Waits until no client has a descriptor of it.
+    fn rests(&self) -> Result<()> {
+        wait_for("the server to have no client's descriptor", || Ok(self.process()?.fd_count()? == self.descriptors))
+    }
+
+    /// Lets `work` keep it busy, and sees that it is none the larger for that.
+    fn does_not_grow(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        // What it takes for the first requests it keeps.
+        for _ in 0..10 {
+            request(&agent())?;
+        }
+        self.rests()?;
+        let before = self.process()?.statm()?;
+        work()?;
+        self.rests()?;
+        let now = self.process()?.statm()?;
+        ensure!(now.size == before.size, "its memory went from {} to {} pages", before.size, now.size);
+        ensure!(now.resident <= before.resident + PAGES, "its memory in use went from {} to {} pages", before.resident, now.resident);
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Errors mean that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !done()? {
+        ensure!(start.elapsed() < LIMIT, "time-out after {} s: waited for {what}", LIMIT.as_secs());
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn curl_once(server: Server) -> Result<()> {
+    curl(&[])?;
+    ensure!(server.end()?.success());
+    Ok(())
+}
+
+fn curl_many(_server: Server) -> Result<()> {
+    curl(&[])?;
+    curl(&["--http1.0"])?;
+    curl(&["--request", "POST", "--data", "name=value"])
+}
+
+fn curl(options: &[&str]) -> Result<()> {
+    let limit = LIMIT.as_secs().to_string();
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", &limit, "--write-out", "\n%{http_code} %{size_download} %header{content-length}"])
+        .args(options)
+        .arg(URL)
+        .output()?;
+    ensure!(output.status.success(), "curl {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(text == format!("{BODY}\n200 12 12"), "curl got {text}");
+    Ok(())
+}
+
+/// A client without a proxy, and without connections for later: the servers close theirs after the
+/// answer, and do not say so in it.
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().proxy(None).timeout_global(Some(LIMIT)).max_idle_connections(0).build().into()
+}
+
+fn request(agent: &ureq::Agent) -> Result<()> {
+    let mut response = agent.get(URL).call()?;
+    ensure!(response.status() == 200, "{}", response.status());
+    ensure!(response.headers().get("content-length").is_some_and(|value| value == "12"), "{:?}", response.headers());
+    let body = response.body_mut().read_to_string()?;
+    ensure!(body == BODY, "the body is {body:?}");
+    Ok(())
+}
+
+fn library_once(server: Server) -> Result<()> {
+    request(&agent())?;
+    ensure!(server.end()?.success());
+    Ok(())
+}
+
+fn library_many(_server: Server) -> Result<()> {
+    let agent = agent();
+    (0..100).try_for_each(|_| request(&agent))?;
+    exchange("GET / HTTP/1.1\r\n\r\n")
+}
+
+fn ten_thousand_requests(server: Server) -> Result<()> {
+    // The library takes ten times as long for one.
+    server.does_not_grow(|| (0..10_000).try_for_each(|_| exchange("GET / HTTP/1.1\r\n\r\n")))
+}
+
+fn a_hundred_clients_at_once(server: Server) -> Result<()> {
+    let start = Barrier::new(100);
+    let client = || {
+        let agent = agent();
+        start.wait();
+        request(&agent)
+    };
+    server.does_not_grow(|| {
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..100).map(|_| scope.spawn(client)).collect();
+            clients.into_iter().try_for_each(|client| client.join().unwrap_or_else(|_| bail!("a client panicked")))
+        })
+    })
+}
+
+fn clients_that_leave(server: Server) -> Result<()> {
+    server.does_not_grow(|| {
+        for _ in 0..50 {
+            // Without a word; after a request, without its answer; with the connection broken off.
+            connect()?;
+            connect()?.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+            break_off(connect()?)?;
+            let mut client = connect()?;
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+            break_off(client)?;
+            let mut client = connect()?;
+            client.write_all(b"GET")?;
+            client.shutdown(Shutdown::Write)?;
+            break_off(client)?;
+        }
+        request(&agent())
+    })
+}
+
+fn long_requests(server: Server) -> Result<()> {
+    server.does_not_grow(|| {
+        for length in [1023, 1024, 1025, 2048, 20_000] {
+            exchange(&"x".repeat(length)).with_context(|| format!("a request of {length} bytes"))?;
+        }
+        // Longer than what is under way at once: the server may close while we send.
+        let _ = connect()?.write_all(&[b'x'; 1 << 22]);
+        request(&agent())
+    })
+}
+
+fn connect() -> Result<TcpStream> {
+    let client = TcpStream::connect(AT)?;
+    client.set_read_timeout(Some(LIMIT))?;
+    client.set_write_timeout(Some(LIMIT))?;
+    Ok(client)
+}
+
+/// Closes a connection with a reset.
+fn break_off(client: TcpStream) -> Result<()> {
+    Ok(setsockopt(&client, Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?)
+}
+
+/// Sends a request and takes everything until the end: the answer to the byte.
+fn exchange(request: &str) -> Result<()> {
+    let mut client = connect()?;
+    client.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer)?;
+    ensure!(answer == format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n{BODY}"), "the answer is {answer:?}");
+    Ok(())
+}
