@@ -136,8 +136,8 @@ impl Actor {
         self.screen.splice(..0, format!("{line}\n").into_bytes());
     }
 
-    /// What stands on the terminal without having made a line yet.
-    pub fn unfinished_line(&self) -> String {
+    /// All that stands on the terminal and has not been taken from it.
+    pub fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen).into_owned()
     }
 
@@ -247,6 +247,8 @@ pub struct Pulse {
     state: char,
     /// The system call that it is in, if it is in one and we may know.
     call: Option<i64>,
+    /// The first argument of that call.
+    argument: u64,
     /// How often it has been taken off a processor.
     switches: u64,
 }
@@ -254,13 +256,13 @@ pub struct Pulse {
 impl Pulse {
     fn feel(process: &Process) -> Option<Pulse> {
         let status = process.status().ok()?;
-        let call = match process.syscall() {
-            Ok(Syscall::Blocked { syscall_number, .. }) => Some(syscall_number),
-            _ => None,
+        let (call, argument) = match process.syscall() {
+            Ok(Syscall::Blocked { syscall_number, argument_registers, .. }) => (Some(syscall_number), argument_registers[0]),
+            _ => (None, 0),
         };
         let switches = status.voluntary_ctxt_switches.unwrap_or(0) + status.nonvoluntary_ctxt_switches.unwrap_or(0);
         let stat = process.stat().ok()?;
-        Some(Pulse { pid: process.pid, program: stat.comm, state: stat.state, call, switches })
+        Some(Pulse { pid: process.pid, program: stat.comm, state: stat.state, call, argument, switches })
     }
 
     pub fn pid(&self) -> i32 {
@@ -279,6 +281,11 @@ impl Pulse {
 
     pub fn is_in(&self, call: &str) -> bool {
         self.is_asleep() && self.call.is_some() && self.call == number(call)
+    }
+
+    /// Whether it waits for what is typed: reads descriptor 0.
+    pub fn awaits_keys(&self) -> bool {
+        self.is_in("read") && self.argument == 0
     }
 
     /// "blocked in recvfrom", "running", for messages.

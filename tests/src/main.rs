@@ -16,7 +16,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
-use comparison::{Check, Record, Strace};
+use comparison::{Check, Faults, Record, Strace};
 use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
@@ -46,6 +46,8 @@ enum Task {
     Strace(Strace),
     /// Checks that the programs make the calls of the goldens, or of the C programs
     Check(Check),
+    /// Makes the programs' calls fail, one after the other
+    Faults(Faults),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         Task::Read(options) => options.run(),
         Task::Strace(options) => options.run(),
         Task::Check(options) => options.run(),
+        Task::Faults(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),

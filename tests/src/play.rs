@@ -4,7 +4,7 @@
 //! is at rest: asleep, and not having run between two looks. Each wait has a limit.
 
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::{self, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -45,6 +45,9 @@ pub struct Options {
     pub trace: bool,
     /// The actors that play the C programs, from [`C_FOLDER`].
     pub c: Vec<String>,
+    /// What strace makes fail in an actor's program: the actor, and an option such as
+    /// `inject=bind:error=EACCES:when=1`.
+    pub inject: Option<(String, String)>,
     /// Whether the programs need not do what the scene says, as C programs where it shows a fix. A
     /// program that goes on where it should end is killed.
     pub lenient: bool,
@@ -52,7 +55,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, c: Vec::new(), lenient: false }
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, c: Vec::new(), inject: None, lenient: false }
     }
 }
 
@@ -75,8 +78,21 @@ pub struct Run {
     /// Which start of that actor, from 1.
     pub nth: usize,
     pub program: String,
+    /// How it ended, if it need not do what the scene says.
+    pub outcome: Option<Outcome>,
     /// Where strace wrote: one file for each process, with its number behind a dot.
     pub log: PathBuf,
+}
+
+/// What became of a program that need not do what the scene says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it had ended when the scene came to its end; not at all, if it was blocked or running.
+    pub end: Option<ExitStatus>,
+    /// Whether it was blocked, if it had not ended.
+    pub waits: bool,
+    /// What it wrote on its terminal.
+    pub screen: String,
 }
 
 /// How long programs that need not do what the scene says may take to come to rest.
@@ -145,8 +161,9 @@ impl Cast<'_> {
             let nth = self.runs.iter().filter(|run| run.actor == name).count() + 1;
             let who = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
             let log = Path::new(TRACE_FOLDER).join(format!("{name}-{nth}"));
-            words = strace::wrap(&words, &log);
-            self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), log });
+            let injection = self.options.inject.as_ref().filter(|(actor, _)| actor == name).map(|(_, injection)| injection.as_str());
+            words = strace::wrap(&words, injection, &log);
+            self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), outcome: None, log });
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
@@ -165,7 +182,7 @@ impl Cast<'_> {
         typed?;
         // Keys reach a program some time after they are typed. One that waits for them, or that is
         // interrupted, must have run before anyone can say again that all is at rest.
-        if self.actor(name).is_interrupted() || before.iter().any(|pulse| pulse.is_in("read")) {
+        if self.actor(name).is_interrupted() || before.iter().any(Pulse::awaits_keys) {
             self.wait(|cast| {
                 let actor = cast.actor(name);
                 Ok((actor.end().is_some() || actor.pulses() != before).then_some(()))
@@ -246,6 +263,11 @@ impl Cast<'_> {
     fn expect_end(&mut self, name: &str, end: &str) -> Result<()> {
         if self.options.lenient {
             self.settle()?;
+            let actor = self.actor(name);
+            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: actor.screen() };
+            if let Some(run) = self.runs.iter_mut().rfind(|run| run.actor == name) {
+                run.outcome = Some(outcome);
+            }
             self.actors.retain(|actor| actor.name != name);
             return Ok(());
         }
@@ -336,8 +358,8 @@ impl Cast<'_> {
             while let Some(line) = actor.next_line() {
                 happened += &format!("{name:<7} > {}\n", scene::shorten(&line));
             }
-            if !actor.unfinished_line().is_empty() {
-                happened += &format!("{name:<7} > {}\n", scene::shorten(&actor.unfinished_line()));
+            if !actor.screen().is_empty() {
+                happened += &format!("{name:<7} > {}\n", scene::shorten(&actor.screen()));
             }
             if let Some(end) = actor.end() {
                 happened += &format!("{name:<7} = {}\n", end_name(end));
