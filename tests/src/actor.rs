@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -16,6 +16,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 use procfs::process::{Process, Syscall};
+
+use crate::play::Stdout;
 
 /// A running program, its terminal, and what it has written there.
 pub struct Actor {
@@ -36,8 +38,8 @@ impl Actor {
     /// Starts `command` at a new terminal, as `user` if that is given and we are root.
     ///
     /// The terminal does not echo (the scene itself says what is typed), and passes output on
-    /// unchanged. Its Ctrl-C and Ctrl-D work.
-    pub fn start(name: &str, mut command: Command, user: Option<&str>) -> Result<Actor> {
+    /// unchanged. Its Ctrl-C and Ctrl-D work. Standard output is the terminal or what `stdout` says.
+    pub fn start(name: &str, mut command: Command, user: Option<&str>, stdout: Stdout) -> Result<Actor> {
         let pty = openpty(None, None).context("cannot open a pseudo-terminal")?;
         let mut settings = tcgetattr(&pty.slave)?;
         // Ctrl-C would otherwise throw away output that we have not read yet.
@@ -55,12 +57,20 @@ impl Actor {
             _ => None,
         };
         let slave: &OwnedFd = &pty.slave;
-        command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave.try_clone()?);
+        command.stdin(slave.try_clone()?).stderr(slave.try_clone()?);
+        match stdout {
+            Stdout::Terminal => command.stdout(slave.try_clone()?),
+            Stdout::Pipe => command.stdout(Stdio::piped()),
+            Stdout::File => command.stdout(File::options().append(true).create(true).open(format!("{name}.stdout"))?),
+        };
         // SAFETY: the closure makes system calls only, on values made before the fork.
         unsafe {
             command.pre_exec(move || become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid))));
         }
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+        if let Some(pipe) = &child.stdout {
+            fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_RDONLY | OFlag::O_NONBLOCK))?;
+        }
         Ok(Actor { name: name.to_owned(), child, master: pty.master.into(), screen: Vec::new(), closed: false, interrupted: false, suspended: false, end: None })
     }
 
@@ -81,6 +91,10 @@ impl Actor {
                 Err(error) if error.raw_os_error() == Some(libc::EIO) => self.closed = true,
                 Err(error) => return Err(error).context("cannot read from the terminal"),
             }
+        }
+        if let Some(pipe) = &mut self.child.stdout {
+            // Nobody compares what a pipe carries with the scene; it must not fill, that is all.
+            while matches!(pipe.read(&mut buffer), Ok(n) if n > 0) {}
         }
         if self.end.is_none() {
             self.end = self.child.try_wait()?;
@@ -148,9 +162,17 @@ impl Actor {
     }
 
     /// Whether all its processes sleep, or are stopped as they should be.
+    ///
+    /// A strace that has not started its program yet sleeps, too, and is not at rest.
     pub fn is_at_rest(&self) -> bool {
         let pulses = self.pulses();
-        if self.suspended { pulses.iter().all(Pulse::is_stopped) } else { pulses.iter().all(Pulse::is_asleep) }
+        let rests = if self.suspended { Pulse::is_stopped } else { Pulse::is_asleep };
+        pulses.iter().all(rests) && (pulses.is_empty() || pulses.iter().any(|pulse| pulse.program != "strace"))
+    }
+
+    /// The number of the process that was started.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn is_interrupted(&self) -> bool {
@@ -219,6 +241,8 @@ fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {
     pid: i32,
+    /// The name of what it runs.
+    program: String,
     /// As in /proc/PID/stat: R running, S asleep, ...
     state: char,
     /// The system call that it is in, if it is in one and we may know.
@@ -235,7 +259,8 @@ impl Pulse {
             _ => None,
         };
         let switches = status.voluntary_ctxt_switches.unwrap_or(0) + status.nonvoluntary_ctxt_switches.unwrap_or(0);
-        Some(Pulse { pid: process.pid, state: process.stat().ok()?.state, call, switches })
+        let stat = process.stat().ok()?;
+        Some(Pulse { pid: process.pid, program: stat.comm, state: stat.state, call, switches })
     }
 
     pub fn pid(&self) -> i32 {

@@ -5,6 +5,9 @@
 //! step happen at an [`actor::Actor`]'s terminal.
 
 pub mod actor;
+pub mod compare;
+pub mod fixes;
+pub mod golden;
 pub mod mask;
 pub mod numbers;
 pub mod peer;
@@ -14,4 +17,6 @@ pub mod scene;
 pub mod sockets;
 pub mod stage;
 pub mod strace;
+pub mod table;
 pub mod time_wait;
+pub mod trace;

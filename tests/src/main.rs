@@ -1,5 +1,9 @@
 //! The tool `lab`; `cargo lab help` tells what it does.
 
+mod comparison;
+mod reading;
+mod side;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -12,12 +16,15 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
+use comparison::{Check, Record, Strace};
 use lab::peer::Peer;
 use lab::play::{self, Audience};
-use lab::programs::{self, GROUPS, PROGRAMS, Profile};
+use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene, Step};
 use lab::sockets;
 use lab::stage::{Privacy, Stage};
+use lab::table;
+use reading::Read;
 
 /// Plays the experiments of the READMEs with the real programs.
 #[derive(Parser)]
@@ -33,6 +40,16 @@ enum Task {
     List,
     /// Plays a scene, each terminal with a name and a colour of its own
     Replay(Replay),
+    /// Shows a port, beside its C original if it has that
+    Read(Read),
+    /// Traces the programs of a scene, beside the C programs if it has them
+    Strace(Strace),
+    /// Checks that the programs make the calls of the goldens, or of the C programs
+    Check(Check),
+    /// Records the goldens: what the C programs call in each scene
+    Record(Record),
+    /// Writes the table of the comparison into the main README
+    Table,
     /// Lists the sockets of a running process, as /proc tells of them
     Sockets {
         /// A process number, or the name of a running program
@@ -71,6 +88,11 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Task::List => list(),
         Task::Replay(options) => replay(&options),
+        Task::Read(options) => options.run(),
+        Task::Strace(options) => options.run(),
+        Task::Check(options) => options.run(),
+        Task::Record(options) => options.run(),
+        Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),
         Task::Peer(peer) => peer.run(),
     };
@@ -127,8 +149,8 @@ fn replay(options: &Replay) -> Result<()> {
         }
         let mut screen = Screen::new(scene, pause);
         let needed: BTreeMap<_, _> = scene.programs().into_iter().map(|name| (name.to_owned(), binaries[name].clone())).collect();
-        let stage = Stage::set(privacy, &needed)?;
-        play::play(scene, Duration::from_secs(options.limit), &mut screen)?;
+        let stage = Stage::set(privacy, &needed, &Binaries::new())?;
+        play::play(scene, &play::Options { limit: Duration::from_secs(options.limit), ..Default::default() }, &mut screen)?;
         drop(stage);
     }
     Ok(())
@@ -208,6 +230,8 @@ impl Audience for Screen {
             Action::Socket(row) => format!("{dim}(socket {row}){dim:#}"),
             Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
             Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
+            // For those who compare traces.
+            Action::Part(_) => return,
         };
         if step.action.is_by_a_person() {
             thread::sleep(self.pause);

@@ -6,18 +6,23 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use regex_lite::{Captures, Regex};
+use regex::{Captures, Regex};
 
 /// Ports that a program asks for by number, though they lie in the range of those the kernel gives.
 const OWN_PORTS: [u16; 2] = [43211, 9501];
 
 /// The rules: what is masked, where it is found (its value is the last group), and why.
-const RULES: [(&str, &str, &str); 7] = [
+const RULES: [(&str, &str, &str); 12] = [
     ("program", r#"^(execve\()("[^"]*")"#, "where the binary lies"),
     ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "where the binary lies, as argv[0]"),
     ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
     ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel numbers processes on"),
+    ("pid", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
+    ("pid", r#""/var/tmp/(\d{5,7})""#, "upperclient names its socket after its own"),
+    ("uid", r"si_uid=(\d+)", "who sent a signal is who runs lab"),
     ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks a port for who does not bind one"),
+    ("port", r"\bip=[\d.]+,port=(\d+)", "the notes' UDP servers print a client's"),
+    ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers pseudo-terminals on"),
     ("name", r#""/tmp/file(\w{6})""#, "tmpnam makes its names up"),
     ("bytes", r#"^getrandom\("((?:\\.|[^"\\])*)""#, "the seed of malloc and of tmpnam"),
 ];
@@ -38,7 +43,7 @@ impl Mask {
         for ((kind, ..), pattern) in RULES.iter().zip(patterns) {
             line = pattern.replace_all(&line, |found: &Captures| self.replace(kind, found)).into_owned();
         }
-        fold(&line)
+        fold(&without_lengths(&line))
     }
 
     fn replace(&mut self, kind: &'static str, found: &Captures) -> String {
@@ -47,6 +52,14 @@ impl Mask {
         if kind == "port" && !value.parse().is_ok_and(is_given_by_the_kernel) {
             return whole.to_owned();
         }
+        let at = whole.rfind(value).expect("the value is in its match");
+        let (before, after) = (&whole[..at], &whole[at + value.len()..]);
+        if kind == "bytes" {
+            // Never the same again.
+            return format!("{before}‹bytes›{after}");
+        }
+        // upperclient writes its number with five digits at least.
+        let value = if kind == "pid" { value.trim_start_matches('0') } else { value };
         let number = match self.seen.iter().filter(|(seen, _)| *seen == kind).position(|(_, seen)| seen == value) {
             Some(at) => at + 1,
             None => {
@@ -54,9 +67,14 @@ impl Mask {
                 self.seen.iter().filter(|(seen, _)| *seen == kind).count()
             }
         };
-        let at = whole.rfind(value).expect("the value is in its match");
-        format!("{}‹{kind} {number}›{}", &whole[..at], &whole[at + value.len()..])
+        format!("{before}‹{kind} {number}›{after}")
     }
+}
+
+/// Draws of random bytes one after the other, as one: tmpnam draws again, about every 22nd time, if
+/// a number would make some names likelier than others.
+pub fn one_draw(lines: &mut Vec<String>) {
+    lines.dedup_by(|line, before| line == before && line.starts_with("getrandom("));
 }
 
 /// Whether a port is one that the kernel gives to sockets that are not bound.
@@ -69,6 +87,25 @@ fn is_given_by_the_kernel(port: u16) -> bool {
         (numbers.next().unwrap_or(32768), numbers.next().unwrap_or(60999))
     });
     (first..=last).contains(&port) && !OWN_PORTS.contains(&port)
+}
+
+/// A line in which a process number stands in a text without what depends on its digits: how long
+/// the text is, and so the address.
+fn without_lengths(line: &str) -> String {
+    static PATTERNS: OnceLock<[Regex; 2]> = OnceLock::new();
+    let [with_pid, length] = PATTERNS.get_or_init(|| {
+        let compile = |pattern| Regex::new(pattern).expect("a regular expression");
+        [compile(r#""[^"]*‹pid \d+›"#), compile(r#"(", )\d+(\) += )\d+$|(\}, )\d+(\) += -?\d+)|(\[\d+ => )\d+(\])"#)]
+    });
+    if !with_pid.is_match(line) {
+        return line.to_owned();
+    }
+    let masked = |found: &Captures| {
+        let group = |at| found.get(at).map_or("", |group| group.as_str());
+        let again = if found.get(1).is_some() { "‹length›" } else { "" };
+        format!("{}{}{}‹length›{}{again}{}{}", group(1), group(3), group(5), group(2), group(4), group(6))
+    };
+    length.replace_all(line, masked).into_owned()
 }
 
 /// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.
@@ -111,6 +148,7 @@ mod tests {
             r#"bind(3, {sa_family=AF_UNIX, sun_path="/tmp/file9Rz4Vn"}, 110) = 0"#,
             r#"getrandom("\xd4\x9e\"\x01", 8, GRND_NONBLOCK) = 8"#,
             "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=3294, si_uid=0} ---",
+            r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, 0x11), ...}, AT_EMPTY_PATH) = 0"#,
         ]);
         assert_eq!(
             masked,
@@ -121,10 +159,18 @@ mod tests {
                 "set_tid_address(‹address 3›)         = ‹pid 1›",
                 r#"recvfrom(3, "g1", 4096, 0, {sa_family=AF_INET, sin_port=htons(‹port 1›), sin_addr=inet_addr("127.0.0.1")}, [16]) = 2"#,
                 r#"bind(3, {sa_family=AF_UNIX, sun_path="/tmp/file‹name 1›"}, 110) = 0"#,
-                r#"getrandom("‹bytes 1›", 8, GRND_NONBLOCK) = 8"#,
-                "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=‹pid 1›, si_uid=0} ---",
+                r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#,
+                "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=‹pid 1›, si_uid=‹uid 1›} ---",
+                r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, ‹terminal 1›), ...}, AT_EMPTY_PATH) = 0"#,
             ]
         );
+    }
+
+    #[test]
+    fn what_is_drawn_again_is_one_draw() {
+        let mut lines = mask(&[r#"getrandom("\x01", 8, GRND_NONBLOCK) = 8"#, r#"getrandom("\x02", 8, GRND_NONBLOCK) = 8"#, "getpid() = 7", "getpid() = 7"]);
+        one_draw(&mut lines);
+        assert_eq!(lines, [r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#, "getpid() = ‹pid 1›", "getpid() = ‹pid 1›"]);
     }
 
     #[test]
@@ -139,6 +185,27 @@ mod tests {
         ] {
             assert_eq!(mask(&[line]), [line]);
         }
+    }
+
+    #[test]
+    fn what_depends_on_the_digits_of_a_process_number_is_masked() {
+        let masked = mask(&[
+            "getpid() = 4711",
+            r#"write(1, "tcp server start,pid=4711\r\n", 27) = 27"#,
+            r#"bind(3, {sa_family=AF_UNIX, sun_path="/var/tmp/04711"}, 16)   = 0"#,
+            r#"accept(3, {sa_family=AF_UNIX, sun_path="/var/tmp/04711"}, [110 => 16]) = 4"#,
+            r#"write(1, "receive bytes=5,msg=hello,ip=127.0.0.1,port=51712\r\n", 52) = 52"#,
+        ]);
+        assert_eq!(
+            masked,
+            [
+                "getpid() = ‹pid 1›",
+                r#"write(1, "tcp server start,pid=‹pid 1›\r\n", ‹length›) = ‹length›"#,
+                r#"bind(3, {sa_family=AF_UNIX, sun_path="/var/tmp/‹pid 1›"}, ‹length›)   = 0"#,
+                r#"accept(3, {sa_family=AF_UNIX, sun_path="/var/tmp/‹pid 1›"}, [110 => ‹length›]) = 4"#,
+                r#"write(1, "receive bytes=5,msg=hello,ip=127.0.0.1,port=‹port 1›\r\n", 52) = 52"#,
+            ]
+        );
     }
 
     #[test]

@@ -14,6 +14,9 @@
 //! | `client ^D` | types Ctrl-D: end of input |
 //! | `server ^Z` | stops the program, until `server $ fg` |
 //! | `client = 0` | expects the program to end with this exit status, or by this signal |
+//! | `server ! in C: sendto, here: write` | plays nothing: says where the traces of the C program and the port part, and with which call each goes on |
+//! | `server ! differs: setsockopt, close` | plays nothing: says that these calls are not the same, or only one of the two makes them, and all others are |
+//! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
 //!
 //! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name; `{pid}` and
 //! `{port}` are [numbers](crate::numbers) that the kernel picks. A command is split into words as a
@@ -70,6 +73,19 @@ pub enum Action {
     Suspend,
     Resume,
     End(String),
+    Part(Parting),
+}
+
+/// Where the trace of a C program parts from that of its port, because the scene shows a fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parting {
+    /// The first own calls that are not the same, by name; "write or recvfrom" if it depends on
+    /// what standard output is.
+    Calls { c: String, port: String },
+    /// The only calls that are not the same, or that only one of the two makes.
+    Differs { calls: Vec<String> },
+    /// The C program's behaviour is not defined.
+    Undefined,
 }
 
 /// A command line.
@@ -103,6 +119,26 @@ impl Scene {
         names
     }
 
+    /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
+    pub fn parting(&self, who: &str) -> Option<&Parting> {
+        let (of, is_child) = who.strip_suffix(" child").map_or((who, false), |of| (of, true));
+        let (actor, nth) = of.split_once(' ').map_or((of, 1), |(actor, nth)| (actor, nth.parse().unwrap_or(0)));
+        let mut starts = 0;
+        self.steps.iter().filter(|step| step.actor == actor).find_map(|step| {
+            starts += usize::from(matches!(step.action, Action::Start(_)));
+            match &step.action {
+                // A child takes over what is not defined.
+                Action::Part(parting) if starts == nth && (!is_child || *parting == Parting::Undefined) => Some(parting),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether the scene shows something that the C programs do otherwise.
+    pub fn parts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Part(_)))
+    }
+
     /// The lecture the scene belongs to, from its section "Lecture N".
     pub fn lecture(&self) -> Option<u32> {
         let rest = self.section.strip_prefix("Lecture ")?;
@@ -118,7 +154,7 @@ impl Scene {
 impl Action {
     /// Whether a person does it, and not a program.
     pub fn is_by_a_person(&self) -> bool {
-        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_))
+        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_) | Action::Part(_))
     }
 }
 
@@ -141,6 +177,17 @@ impl fmt::Display for Action {
             Action::Suspend => write!(f, "^Z"),
             Action::Resume => write!(f, "$ fg"),
             Action::End(status) => write!(f, "= {status}"),
+            Action::Part(parting) => write!(f, "! {parting}"),
+        }
+    }
+}
+
+impl fmt::Display for Parting {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Parting::Calls { c, port } => write!(f, "in C: {c}, here: {port}"),
+            Parting::Differs { calls } => write!(f, "differs: {}", calls.join(", ")),
+            Parting::Undefined => write!(f, "in C: undefined"),
         }
     }
 }
@@ -277,9 +324,23 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "^D" => Action::EndOfInput,
         "^Z" => Action::Suspend,
         "=" => Action::End(rest),
-        _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z ="),
+        "!" => Action::Part(parse_parting(&rest)?),
+        _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z = !"),
     };
     Ok(Step { line: number, actor: actor.to_owned(), action })
+}
+
+fn parse_parting(text: &str) -> Result<Parting> {
+    if let Some(calls) = text.strip_prefix("differs: ") {
+        return Ok(Parting::Differs { calls: calls.split(", ").map(str::to_owned).collect() });
+    }
+    if text == "in C: undefined" {
+        return Ok(Parting::Undefined);
+    }
+    match text.strip_prefix("in C: ").and_then(|text| text.split_once(", here: ")) {
+        Some((c, port)) => Ok(Parting::Calls { c: c.to_owned(), port: port.to_owned() }),
+        None => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS' or 'in C: undefined'"),
+    }
 }
 
 fn parse_command(text: &str) -> Result<Command> {
@@ -347,7 +408,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (block, message) in [
-            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z ="),
+            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z = !"),
+            ("server $ udpserver\nserver ! bind", "in C: CALL"),
             ("server > x", "server has not been started"),
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),

@@ -23,12 +23,16 @@ use nix::unistd::{getgid, getuid};
 use procfs::process::{FDTarget, all_processes};
 use tempfile::TempDir;
 
+use crate::play::C_FOLDER;
 use crate::programs::Binaries;
 use crate::time_wait;
 
 /// The ports that the programs listen on.
 const UDP_PORTS: [u16; 2] = [43211, 9501];
 const TCP_PORTS: [u16; 1] = [9501];
+
+/// The folder in the working folder that strace writes to, whoever it runs as.
+pub const TRACE_FOLDER: &str = "trace";
 
 /// The paths that programs bind whatever their working folder is.
 const PATHS: [&str; 3] = ["/tmp/unix_tcp", "/tmp/unix_udp_server", "/tmp/unix_udp_client"];
@@ -105,12 +109,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets a stage with copies of these programs in its working folder.
+    /// Sets a stage with copies of these ports in its working folder, and of these C programs in
+    /// the folder [`C_FOLDER`] in it.
     ///
     /// # Errors
     ///
     /// If a port is taken by something else, or our turn does not come within two minutes.
-    pub fn set(privacy: Privacy, binaries: &Binaries) -> Result<Stage> {
+    pub fn set(privacy: Privacy, ports: &Binaries, c: &Binaries) -> Result<Stage> {
         let turn = match privacy {
             Privacy::Namespaces => {
                 unshare(CloneFlags::CLONE_NEWNET).context("cannot get another network namespace")?;
@@ -127,11 +132,18 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("lab-").tempdir().context("cannot make a working folder")?;
         // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        for (name, from) in binaries {
-            let to = folder.path().join(name);
-            fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
-            fs::set_permissions(&to, Permissions::from_mode(0o755))?;
+        let c_folder = folder.path().join(C_FOLDER);
+        fs::create_dir(&c_folder)?;
+        for (folder, binaries) in [(folder.path(), ports), (&c_folder, c)] {
+            for (name, from) in binaries {
+                let to = folder.join(name);
+                fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+                fs::set_permissions(&to, Permissions::from_mode(0o755))?;
+            }
         }
+        let trace_folder = folder.path().join(TRACE_FOLDER);
+        fs::create_dir(&trace_folder)?;
+        fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
         let mount = match privacy {
@@ -172,7 +184,8 @@ impl Drop for PrivateTmp {
 
 fn wait_for_turn() -> Result<Flock<File>> {
     let path: PathBuf = env::temp_dir().join("lab-turn.lock");
-    let mut file = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    // It is locked, never written, and may be someone else's.
+    let mut file = File::open(&path).or_else(|_| File::create(&path)).with_context(|| format!("cannot open {}", path.display()))?;
     let start = Instant::now();
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

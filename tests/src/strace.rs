@@ -58,9 +58,10 @@ pub fn available() -> Result<()> {
         bail!("strace is not installed; on Debian and Ubuntu: apt-get install strace");
     };
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = version(&text);
-    if version.is_none_or(|version| version < OLDEST) {
-        bail!("this strace is too old, or does not say its version as 'strace -- version X.Y' does: {}.{} is needed", OLDEST.0, OLDEST.1);
+    match version(&text) {
+        None => bail!("this strace does not say its version; {}.{} is needed", OLDEST.0, OLDEST.1),
+        Some(version) if version < OLDEST => bail!("this strace is version {}.{}; {}.{} is needed", version.0, version.1, OLDEST.0, OLDEST.1),
+        Some(_) => {}
     }
     let output = Command::new("strace").args(["-qqq", "-o", "/dev/null", "-e", "inject=socket:error=EMFILE", "true"]).stdin(Stdio::null()).output()?;
     if !output.status.success() {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{self, Command, Output, Stdio};
@@ -82,6 +83,59 @@ fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
     assert!(text.starts_with("lab: scene udpclient-usage went otherwise: udp-basic/README.md:"), "{text}");
     assert!(text.contains("client did not write this line: time-out after 1 s; client is blocked in recvfrom"), "{text}");
     assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
+}
+
+/// lab strace with a PATH on which strace is this script, or is not.
+fn strace_with(script: Option<&str>) -> String {
+    let folder = TempDir::new().unwrap();
+    if let Some(script) = script {
+        let path = folder.path().join("strace");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(["strace", "two-clients"]).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
+    complaint(&output)
+}
+
+#[test]
+fn what_is_wrong_with_strace_is_named() {
+    assert_eq!(strace_with(None), "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n");
+    let old = "#!/bin/sh\necho 'strace -- version 4.26'\n";
+    assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.3 is needed\n");
+    let other = "#!/bin/sh\necho 'another tool'\n";
+    assert_eq!(strace_with(Some(other)), "lab: this strace does not say its version; 5.3 is needed\n");
+    let forbidden = "#!/bin/sh\n[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\necho 'strace: PTRACE_TRACEME: Operation not permitted' >&2\nexit 1\n";
+    assert_eq!(strace_with(Some(forbidden)), "lab: strace may not trace here (strace: PTRACE_TRACEME: Operation not permitted); a container needs the capability SYS_PTRACE\n");
+}
+
+#[test]
+fn what_cannot_be_traced_is_named() {
+    let text = complaint(&lab(&["strace", "no-such-thing"]));
+    assert!(text == "lab: no scene or program is called 'no-such-thing'; 'cargo lab list' names them\n" || text.contains("strace"), "{text}");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = complaint(&lab(&["check", "two-clients", "--originals", path]));
+    assert!(
+        text.starts_with("lab: the C originals are looked for by file name; clone and build them as their own README says: no executable called udpclient, udpserver under ")
+            || text.contains("strace"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_port_is_shown_beside_its_original() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("chap-6")).unwrap();
+    fs::write(folder.path().join("chap-6/udpclient.c"), "first\n\tsecond\n").unwrap();
+    let output = lab(&["read", "udpclient", "--originals", folder.path().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].starts_with("   2     second  ") && lines[1].ends_with("| #![no_std]"), "{}", lines[1]);
+    assert!(lines[15].contains("socket(AF_INET, SOCK_DGRAM, 0)") && lines[15].starts_with("  16 "), "{}", lines[15]);
+    assert_eq!(complaint(&lab(&["read", "nothing"])), "lab: no program is called 'nothing'; 'cargo lab list' names them\n");
+    let text = complaint(&lab(&["read", "udpserver", "--originals", folder.path().to_str().unwrap()]));
+    assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
 }
 
 #[test]

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use lab::programs::{self, GROUPS, PROGRAMS, root};
+use lab::fixes::{self, Fix};
+use lab::programs::{self, PROGRAMS, root};
 use lab::scene;
-use regex_lite::Regex;
-
-/// (program, line, name)
-type Fix = (String, usize, String);
+use regex::Regex;
 
 fn in_sources() -> BTreeSet<Fix> {
     let mark = Regex::new(r"// fix: (.+)$|/\* fix: (.+?) \*/").unwrap();
@@ -18,41 +16,16 @@ fn in_sources() -> BTreeSet<Fix> {
         for (line, number) in text.lines().zip(1..) {
             for found in mark.captures_iter(line) {
                 let name = found.get(1).or(found.get(2)).expect("one of the two matched").as_str();
-                fixes.insert((program.name.to_owned(), number, name.to_owned()));
+                fixes.insert(Fix { program: program.name.to_owned(), line: number, name: name.to_owned() });
             }
         }
     }
     fixes
 }
 
-/// A row of a table of fixes.
-struct Row {
-    fixes: Vec<Fix>,
-    /// The cell that names the test.
-    test: String,
-}
-
-fn rows() -> Vec<Row> {
-    let place = Regex::new(r"^(\w+):(\d+)$").unwrap();
-    let mut rows = Vec::new();
-    for group in GROUPS {
-        let text = fs::read_to_string(root().join(group).join("README.md")).unwrap();
-        for line in text.lines().skip_while(|line| !line.starts_with("| fix | where |")).skip(2).take_while(|line| line.starts_with('|')) {
-            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-            assert_eq!(cells.len(), 6, "{group}/README.md: not six columns: {line}");
-            let places = cells[1].split(", ").map(|cell| {
-                let found = place.captures(cell).unwrap_or_else(|| panic!("{group}/README.md: '{cell}' is not PROGRAM:LINE"));
-                (found[1].to_owned(), found[2].parse().unwrap(), cells[0].to_owned())
-            });
-            rows.push(Row { fixes: places.collect(), test: cells[5].to_owned() });
-        }
-    }
-    rows
-}
-
 #[test]
 fn the_tables_list_every_fix() {
-    let listed: BTreeSet<Fix> = rows().into_iter().flat_map(|row| row.fixes).collect();
+    let listed: BTreeSet<Fix> = fixes::rows(root()).unwrap().into_iter().flat_map(|row| row.fixes).collect();
     let marked = in_sources();
     assert!(!marked.is_empty());
     assert_eq!(marked.difference(&listed).collect::<Vec<_>>(), Vec::<&Fix>::new(), "marked in the source, but in no table");
@@ -62,19 +35,16 @@ fn the_tables_list_every_fix() {
 #[test]
 fn each_fix_names_a_scene_that_runs_the_program() {
     let scenes = scene::read_all(programs::root()).unwrap();
-    let link = Regex::new(r"^\[([\w-]+)\]\(#[\w-]+\)$").unwrap();
-    for Row { fixes, test } in rows() {
-        if ["the compiler: the types differ", "none: nothing to see"].contains(&test.as_str()) || test.starts_with("`a_") {
+    for row in fixes::rows(root()).unwrap() {
+        if row.scenes().is_empty() {
+            let known = ["the compiler: the types differ", "none: nothing to see"].contains(&row.test.as_str()) || row.test.starts_with("`a_");
+            assert!(known, "'{}' is no scene of the same README", row.test);
             continue;
         }
-        let mut programs = Vec::new();
-        for name in test.split(", ") {
-            let found = link.captures(name).unwrap_or_else(|| panic!("'{name}' is no scene of the same README"));
-            let scene = scenes.iter().find(|scene| scene.name == found[1]).unwrap_or_else(|| panic!("no scene is called {}", &found[1]));
-            programs.extend(scene.programs());
-        }
-        for (program, line, name) in fixes {
-            assert!(programs.contains(&program.as_str()), "{program}:{line}: {name}: {test} does not run it");
+        let find = |name: &&str| scenes.iter().find(|scene| scene.name == **name).unwrap_or_else(|| panic!("no scene is called {name}"));
+        let programs: Vec<&str> = row.scenes().iter().flat_map(|name| find(name).programs()).collect();
+        for fix in &row.fixes {
+            assert!(programs.contains(&fix.program.as_str()), "{}:{}: {}: {} does not run it", fix.program, fix.line, fix.name, row.test);
         }
     }
 }

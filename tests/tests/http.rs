@@ -87,7 +87,7 @@ fn run_again(name: &str, path: &PathBuf) -> Result<(), Failed> {
 /// In that process: the test, with its server running on a stage of its own.
 fn on_stage(name: &str, path: &Path) -> Result<()> {
     let (_, program, body) = TESTS.iter().find(|(test, program, _)| format!("{program}/{test}") == name).with_context(|| format!("no test is called {name}"))?;
-    let _stage = Stage::set(Privacy::find(true), &BTreeMap::from([((*program).to_owned(), path.to_owned())]))?;
+    let _stage = Stage::set(Privacy::find(true), &BTreeMap::from([((*program).to_owned(), path.to_owned())]), &Binaries::new())?;
     body(Server::start(program)?)
 }
 

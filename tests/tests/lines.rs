@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use lab::programs::{PROGRAMS, Program, root};
-use regex_lite::Regex;
+use regex::Regex;
 
 /// Of 100 calls, how many stand on the very line; the others stand one line later.
 const ON_THE_LINE: usize = 97;

@@ -1,0 +1,250 @@
+//! `lab strace`, `lab check` and `lab record`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use lab::compare::{self, Row};
+use lab::golden;
+use lab::play::{self, Stdout};
+use lab::programs::{self, Binaries, Profile};
+use lab::scene::{self, Parting, Scene};
+use lab::stage::Privacy;
+use lab::strace;
+use lab::trace::{self, Trace};
+
+use crate::side::Side;
+
+#[derive(clap::Args)]
+pub struct Strace {
+    /// A scene, or a program: then all scenes that run it
+    #[arg(value_name = "SCENE|PROGRAM")]
+    name: String,
+    /// Where the built C programs are, by file name at any depth; compares with them
+    #[arg(long, value_name = "DIR")]
+    originals: Option<PathBuf>,
+    /// Let this actor play the C program, and the others the ports [may be repeated]
+    #[arg(long, value_name = "ACTOR", requires = "originals")]
+    c: Vec<String>,
+    /// Leave out what the loader, malloc and stdio call
+    #[arg(long)]
+    calls_only: bool,
+    /// What the programs' standard output is
+    #[arg(long, value_enum, default_value = "terminal")]
+    stdout: Stdout,
+    /// Which build of the ports
+    #[arg(long, value_enum, default_value = "release")]
+    profile: Profile,
+    /// Take the ports from this folder, by file name, instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// How long a program may take for a step, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    limit: u64,
+    /// Play on the network and the /tmp that everyone has
+    #[arg(long)]
+    no_namespaces: bool,
+}
+
+impl Strace {
+    pub fn run(&self) -> Result<()> {
+        strace::available()?;
+        let all = scene::read_all(programs::root())?;
+        let scenes: Vec<&Scene> = all.iter().filter(|scene| scene.name == self.name || scene.programs().contains(&self.name.as_str())).collect();
+        if scenes.is_empty() {
+            bail!("no scene or program is called '{}'; 'cargo lab list' names them", self.name);
+        }
+        if let Some(name) = self.c.iter().find(|name| !scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == **name))) {
+            bail!("no actor is called '{name}' there");
+        }
+        let names = names(&scenes);
+        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
+        let ports = match &self.programs {
+            Some(folder) => programs::search(folder, &names)?,
+            None => programs::build(&names, self.profile)?,
+        };
+        let privacy = Privacy::find(!self.no_namespaces);
+        let options = play::Options { limit: Duration::from_secs(self.limit), stdout: self.stdout, ..Default::default() };
+        let (mut differ, mut otherwise) = (false, false);
+        for scene in scenes {
+            let side = Side::new(scene);
+            let wanted = |trace: &Trace| self.name == scene.name || trace.program == self.name;
+            let (ports, none) = (only(&ports, scene), Binaries::new());
+            match &c {
+                None => {
+                    let traces = trace::run(scene, privacy, &ports, &none, &options)?;
+                    for trace in traces.iter().filter(|trace| wanted(trace)) {
+                        side.show(trace, &self.lines(trace));
+                    }
+                }
+                Some(c) => {
+                    let c = only(c, scene);
+                    let in_c = trace::run_c(scene, privacy, &none, &c, None, &options)?;
+                    let here = match self.c.as_slice() {
+                        [] => trace::run(scene, privacy, &ports, &none, &options)?,
+                        actors => trace::run_c(scene, privacy, &ports, &c, Some(actors), &options)?,
+                    };
+                    for (in_c, here) in compare::pair(in_c, here).iter().filter(|(c, _)| wanted(c)) {
+                        let rows = compare::rows(&self.lines(in_c), &self.lines(here));
+                        let judgement = compare::judge(&in_c.own(), &here.own(), scene.parting(&in_c.who));
+                        side.compare(in_c, &rows, scene.parting(&in_c.who), judgement.as_deref());
+                        differ |= rows.iter().any(|row| !matches!(row, Row::Same(_)));
+                        otherwise |= judgement.is_some();
+                    }
+                }
+            }
+        }
+        match (differ, otherwise) {
+            (_, true) => bail!("the traces differ"),
+            (true, false) => bail!("the traces differ, as the scenes say"),
+            (false, false) => Ok(()),
+        }
+    }
+
+    fn lines(&self, trace: &Trace) -> Vec<String> {
+        if self.calls_only { trace.own() } else { trace.lines.clone() }
+    }
+}
+
+#[derive(clap::Args)]
+pub struct Check {
+    /// Scenes to check; none: all
+    #[arg(value_name = "SCENE")]
+    names: Vec<String>,
+    /// Compare whole traces with those of the C programs here, not the own calls with the goldens
+    #[arg(long, value_name = "DIR")]
+    originals: Option<PathBuf>,
+    /// Let this actor play the C program, and the others the ports [may be repeated]
+    #[arg(long, value_name = "ACTOR", requires = "originals")]
+    c: Vec<String>,
+    /// What the programs' standard output is
+    #[arg(long, value_enum, default_value = "terminal")]
+    stdout: Stdout,
+    /// Which build of the ports
+    #[arg(long, value_enum, default_value = "release")]
+    profile: Profile,
+    /// Take the ports from this folder, by file name, instead of building them [may be repeated]
+    #[arg(long, value_name = "DIR")]
+    programs: Vec<PathBuf>,
+}
+
+impl Check {
+    pub fn run(&self) -> Result<()> {
+        strace::available()?;
+        let all = scene::read_all(programs::root())?;
+        let scenes = named(&all, &self.names)?;
+        let names = names(&scenes);
+        // Before anything is built, which may take long.
+        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
+        let builds = match self.programs.as_slice() {
+            [] => vec![programs::build(&names, self.profile)?],
+            folders => folders.iter().map(|folder| programs::search(folder, &names)).collect::<Result<_>>()?,
+        };
+        let privacy = Privacy::find(true);
+        let options = play::Options { stdout: self.stdout, ..Default::default() };
+        let (mut processes, mut calls, mut wrong) = (0, 0, Vec::new());
+        for scene in &scenes {
+            let none = Binaries::new();
+            let in_c = match &c {
+                Some(c) => trace::run_c(scene, privacy, &none, &only(c, scene), None, &options)?,
+                None => golden::read(&golden::path(programs::root(), &scene.name, self.stdout))?,
+            };
+            for ports in &builds {
+                let ports = only(ports, scene);
+                let here = match &c {
+                    Some(c) if !self.c.is_empty() => trace::run_c(scene, privacy, &ports, &only(c, scene), Some(&self.c), &options)?,
+                    _ => trace::run(scene, privacy, &ports, &none, &options)?,
+                };
+                for (in_c, here) in compare::pair(in_c.clone(), here) {
+                    // Of what is not defined the golden has nothing, or what was the same nevertheless.
+                    let recorded = c.is_none() && !in_c.lines.is_empty();
+                    let parting = scene.parting(&in_c.who).filter(|parting| !(recorded && **parting == Parting::Undefined));
+                    let (in_c_lines, here_lines) = match (&c, parting) {
+                        (Some(_), None) => (in_c.lines.clone(), here.lines.clone()),
+                        (Some(_), Some(_)) => (in_c.own(), here.own()),
+                        (None, _) => (in_c.lines.clone(), here.own()),
+                    };
+                    processes += 1;
+                    calls += here_lines.iter().filter(|line| trace::is_call(line)).count();
+                    wrong.extend(compare::judge(&in_c_lines, &here_lines, parting).map(|why| format!("{}: {} ({}): {why}", scene.name, in_c.who, in_c.program)));
+                }
+            }
+        }
+        if !wrong.is_empty() {
+            bail!("{}", wrong.join("\n     "));
+        }
+        let with = if c.is_some() { "the C programs" } else { "the goldens" };
+        anstream::println!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say", scenes.len());
+        Ok(())
+    }
+}
+
+#[derive(clap::Args)]
+pub struct Record {
+    /// Where the built C programs are, by file name at any depth
+    #[arg(long, value_name = "DIR")]
+    originals: PathBuf,
+    /// Scenes to record; none: all
+    #[arg(value_name = "SCENE")]
+    names: Vec<String>,
+}
+
+impl Record {
+    pub fn run(&self) -> Result<()> {
+        strace::available()?;
+        let all = scene::read_all(programs::root())?;
+        let scenes = named(&all, &self.names)?;
+        let names = names(&scenes);
+        let c = originals(&self.originals, &names)?;
+        let ports = programs::build(&names, Profile::Release)?;
+        let privacy = Privacy::find(true);
+        for scene in scenes {
+            let (c, ports, none) = (only(&c, scene), only(&ports, scene), Binaries::new());
+            let record = |stdout| -> Result<String> {
+                let options = play::Options { stdout, ..Default::default() };
+                let in_c = trace::run_c(scene, privacy, &none, &c, None, &options)?;
+                // Where the traces part, what C does later is not recorded: it may be without end.
+                let here = if scene.parts() { trace::run(scene, privacy, &ports, &none, &options)? } else { Vec::new() };
+                let own = |trace: &Trace| {
+                    let here = here.iter().find(|here| here.who == trace.who).map(Trace::own).unwrap_or_default();
+                    Trace { lines: compare::up_to_parting(trace.own(), &here, scene.parting(&trace.who)), ..trace.clone() }
+                };
+                Ok(golden::text(&in_c.iter().map(own).collect::<Vec<_>>()))
+            };
+            for stdout in [Stdout::Terminal, Stdout::Pipe] {
+                let path = golden::path(programs::root(), &scene.name, stdout);
+                fs::create_dir_all(path.parent().expect("a golden lies in a folder"))?;
+                fs::write(&path, record(stdout)?).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+            anstream::println!("{}", scene.name);
+        }
+        Ok(())
+    }
+}
+
+/// The scenes of these names, or all of them if there is no name.
+fn named<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
+    if let Some(name) = names.iter().find(|name| !all.iter().any(|scene| scene.name == **name)) {
+        bail!("no scene is called '{name}'; 'cargo lab list' names them");
+    }
+    Ok(all.iter().filter(|scene| names.is_empty() || names.contains(&scene.name)).collect())
+}
+
+/// The programs of these scenes, each once.
+fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Those of the binaries that the scene runs.
+fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
+    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
+}
+
+fn originals(folder: &std::path::Path, names: &[&str]) -> Result<Binaries> {
+    programs::search(folder, names).context("the C originals are looked for by file name; clone and build them as their own README says")
+}

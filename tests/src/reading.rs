@@ -1,0 +1,79 @@
+//! `lab read`: a port beside its C original, line by line.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context, Result, bail};
+use terminal_size::{Width, terminal_size};
+
+use lab::programs::{self, Program};
+
+#[derive(clap::Args)]
+pub struct Read {
+    /// The program
+    program: String,
+    /// Where the C files are, by name at any depth
+    #[arg(long, value_name = "DIR")]
+    originals: Option<PathBuf>,
+}
+
+const NUMBER: Style = Style::new().dimmed();
+const FIX: Style = AnsiColor::Yellow.on_default();
+
+impl Read {
+    pub fn run(&self) -> Result<()> {
+        let Some(program) = programs::find(&self.program) else {
+            bail!("no program is called '{}'; 'cargo lab list' names them", self.program);
+        };
+        let port = fs::read_to_string(programs::root().join(program.source())).context("cannot read the port")?;
+        let c = match &self.originals {
+            Some(folder) => Some(c_file(folder, program)?),
+            None => None,
+        };
+        let c: Vec<&str> = c.as_deref().unwrap_or_default().lines().collect();
+        let port: Vec<&str> = port.lines().collect();
+        // In a pipe the columns are as wide as pr's in the README.
+        let width = if io::stdout().is_terminal() { terminal_size().map_or(80, |(Width(width), _)| usize::from(width)) } else { 200 };
+        let column = if c.is_empty() { width.saturating_sub(5) } else { width.saturating_sub(8) / 2 };
+        let mut out = anstream::stdout().lock();
+        for at in 0..c.len().max(port.len()) {
+            let here = port.get(at).copied().unwrap_or_default();
+            let style = if here.contains(" fix: ") { FIX } else { Style::new() };
+            write!(out, "{NUMBER}{:>4}{NUMBER:#} ", at + 1)?;
+            if !c.is_empty() {
+                write!(out, "{:<column$} {NUMBER}|{NUMBER:#} ", cut(c.get(at).copied().unwrap_or_default(), column))?;
+            }
+            // What goes into a file is not cut for a screen.
+            let here = if io::stdout().is_terminal() { cut(here, column) } else { here.to_owned() };
+            writeln!(out, "{style}{here}{style:#}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of the program's C file somewhere under `folder`.
+fn c_file(folder: &Path, program: &Program) -> Result<String> {
+    let name = format!("{}.c", program.name);
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name() == *name {
+                return fs::read_to_string(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()));
+            }
+        }
+    }
+    bail!("no file {name} under {}", folder.display())
+}
+
+fn cut(line: &str, width: usize) -> String {
+    let line = line.replace('\t', "    ");
+    if line.chars().count() <= width {
+        return line;
+    }
+    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
