@@ -1,10 +1,10 @@
 //! `lab strace`, `lab check` and `lab record`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use lab::compare::{self, Row};
 use lab::golden;
@@ -134,10 +134,13 @@ impl Check {
     pub fn run(&self) -> Result<()> {
         strace::available()?;
         let all = scene::read_all(programs::root())?;
-        let scenes = named(&all, &self.names)?;
-        let names = names(&scenes);
+        let mut scenes = named(&all, &self.names)?;
         // Before anything is built, which may take long.
-        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
+        let c = self.originals.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
+        if let (Some(c), Some(folder)) = (&c, &self.originals) {
+            with_originals(&mut scenes, c, folder)?;
+        }
+        let names = names(&scenes);
         let builds = match self.programs.as_slice() {
             [] => vec![programs::build(&names, self.profile)?],
             folders => folders.iter().map(|folder| programs::search(folder, &names)).collect::<Result<_>>()?,
@@ -195,9 +198,10 @@ impl Record {
     pub fn run(&self) -> Result<()> {
         strace::available()?;
         let all = scene::read_all(programs::root())?;
-        let scenes = named(&all, &self.names)?;
+        let mut scenes = named(&all, &self.names)?;
+        let c = programs::look_for(&self.originals, &names(&scenes))?;
+        with_originals(&mut scenes, &c, &self.originals)?;
         let names = names(&scenes);
-        let c = originals(&self.originals, &names)?;
         let ports = programs::build(&names, Profile::Release)?;
         let privacy = Privacy::find(true);
         for scene in scenes {
@@ -245,6 +249,23 @@ fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
     scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
-fn originals(folder: &std::path::Path, names: &[&str]) -> Result<Binaries> {
-    programs::search(folder, names).context("the C originals are looked for by file name; clone and build them as their own README says")
+const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";
+
+fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
+    programs::search(folder, names).context(ORIGINALS)
+}
+
+/// Takes those of the scenes away whose C programs are not there, and says so; some must be left.
+fn with_originals(scenes: &mut Vec<&Scene>, c: &Binaries, folder: &Path) -> Result<()> {
+    let all = names(scenes);
+    let before = scenes.len();
+    scenes.retain(|scene| programs::missing(c, &scene.programs()).is_none());
+    if let Some(missing) = programs::missing(c, &all) {
+        let why = format!("no executable called {missing} under {}", folder.display());
+        if scenes.is_empty() {
+            return Err(anyhow!(why)).context(ORIGINALS);
+        }
+        anstream::eprintln!("{} scenes left out: {why}", before - scenes.len());
+    }
+    Ok(())
 }

@@ -121,15 +121,20 @@ pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
     Ok(binaries)
 }
 
-/// Finds these programs under `folder`, at any depth, by file name.
+/// Finds these programs under `folder`, at any depth, by file name; those that are there.
+///
+/// This workspace's own folder is passed over, should it lie there: its binaries are the ports.
 ///
 /// # Errors
 ///
-/// If the folder cannot be read or lacks one of them.
-pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
+/// If the folder cannot be read.
+pub fn look_for(folder: &Path, names: &[&str]) -> Result<Binaries> {
     let mut binaries = Binaries::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
+        if next.canonicalize().is_ok_and(|path| path == root()) && next != folder {
+            continue;
+        }
         let entries = next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))?;
         for entry in entries {
             let entry = entry?;
@@ -142,11 +147,26 @@ pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
             }
         }
     }
-    let missing: Vec<&str> = names.iter().filter(|name| !binaries.contains_key(**name)).copied().collect();
-    if !missing.is_empty() {
-        bail!("no executable called {} under {}", missing.join(", "), folder.display());
-    }
     Ok(binaries)
+}
+
+/// Finds these programs as [`look_for`] does, all of them.
+///
+/// # Errors
+///
+/// If the folder cannot be read or lacks one of them.
+pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
+    let binaries = look_for(folder, names)?;
+    match missing(&binaries, names) {
+        Some(missing) => bail!("no executable called {missing} under {}", folder.display()),
+        None => Ok(binaries),
+    }
+}
+
+/// Those of the names that are not among the binaries, for messages; `None` if there is none.
+pub fn missing(binaries: &Binaries, names: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = names.iter().filter(|name| !binaries.contains_key(**name)).copied().collect();
+    (!missing.is_empty()).then(|| missing.join(", "))
 }
 
 fn is_executable(path: &Path) -> bool {

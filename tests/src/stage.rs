@@ -10,7 +10,7 @@ use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,9 @@ pub const TRACE_FOLDER: &str = "trace";
 
 /// The paths that programs bind whatever their working folder is.
 const PATHS: [&str; 3] = ["/tmp/unix_tcp", "/tmp/unix_udp_server", "/tmp/unix_udp_client"];
+
+/// The folders where programs bind sockets, and what stands for each in the working folder.
+const COVERED: [(&str, &str); 2] = [("/tmp", ".tmp"), ("/var/tmp", ".var-tmp")];
 
 /// How long to wait for another scene to leave the stage when there is only one.
 const TURN_LIMIT: Duration = Duration::from_secs(120);
@@ -102,8 +105,8 @@ fn loopback_up() -> io::Result<()> {
 
 /// The place of one scene; dropping it clears it away.
 pub struct Stage {
-    // Dropped in this order: nothing under the mount is in use when it goes.
-    _mount: Option<PrivateTmp>,
+    // Dropped in this order: nothing under a cover is in use when it goes.
+    _covers: Vec<Cover>,
     _turn: Option<Flock<File>>,
     _folder: TempDir,
 }
@@ -146,11 +149,11 @@ impl Stage {
         fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
-        let mount = match privacy {
-            Privacy::Namespaces => Some(PrivateTmp::over(folder.path())?),
-            Privacy::Turns => None,
+        let covers = match privacy {
+            Privacy::Namespaces => COVERED.iter().map(|(path, name)| Cover::new(path, name)).collect::<Result<_>>()?,
+            Privacy::Turns => Vec::new(),
         };
-        Ok(Stage { _mount: mount, _turn: turn, _folder: folder })
+        Ok(Stage { _covers: covers, _turn: turn, _folder: folder })
     }
 }
 
@@ -161,24 +164,24 @@ impl Drop for Stage {
     }
 }
 
-/// An empty folder in place of /tmp, in our mount namespace.
-struct PrivateTmp;
+/// An empty folder in place of another, in our mount namespace.
+struct Cover(&'static str);
 
-impl PrivateTmp {
-    fn over(folder: &Path) -> Result<PrivateTmp> {
-        let tmp = folder.join(".tmp");
-        fs::create_dir(&tmp)?;
-        fs::set_permissions(&tmp, Permissions::from_mode(0o1777))?;
+impl Cover {
+    /// Covers `path` with a new folder of this name in the working folder.
+    fn new(path: &'static str, name: &str) -> Result<Cover> {
+        fs::create_dir(name)?;
+        fs::set_permissions(name, Permissions::from_mode(0o1777))?;
         let nothing: Option<&str> = None;
-        mount(Some(&tmp), "/tmp", nothing, MsFlags::MS_BIND, nothing).context("cannot mount over /tmp")?;
-        Ok(PrivateTmp)
+        mount(Some(name), path, nothing, MsFlags::MS_BIND, nothing).with_context(|| format!("cannot mount over {path}"))?;
+        Ok(Cover(path))
     }
 }
 
-impl Drop for PrivateTmp {
+impl Drop for Cover {
     fn drop(&mut self) {
         // An error leaves the mount to the end of our namespace, that is, of this process.
-        let _ = umount2("/tmp", MntFlags::MNT_DETACH);
+        let _ = umount2(self.0, MntFlags::MNT_DETACH);
     }
 }
 

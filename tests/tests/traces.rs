@@ -9,9 +9,10 @@
 mod common;
 
 use std::env;
+use std::path::Path;
 
 use common::Builds;
-use lab::programs;
+use lab::programs::{self, PROGRAMS};
 use lab::scene::{self, Action, Scene};
 use lab::strace;
 
@@ -24,11 +25,15 @@ fn main() {
     let no_strace = strace::available().err().map(|error| error.to_string());
     let other_machine = (!cfg!(target_arch = "x86_64")).then(|| "the goldens are of x86-64".to_owned());
     let originals = env::var("LAB_ORIGINALS").ok();
-    let no_originals = originals.is_none().then(|| "LAB_ORIGINALS names no folder of C programs".to_owned());
+    let c = originals.as_ref().map(|folder| programs::look_for(Path::new(folder), &PROGRAMS.map(|program| program.name)).unwrap_or_else(|error| panic!("LAB_ORIGINALS: {error:#}")));
     let builds = Builds::make(&arguments);
 
     let mut trials = Vec::new();
     for scene in &scenes {
+        let no_originals = match &c {
+            None => Some("LAB_ORIGINALS names no folder of C programs".to_owned()),
+            Some(c) => programs::missing(c, &scene.programs()).map(|missing| format!("no {missing} in LAB_ORIGINALS")),
+        };
         let add = &mut |name: String, ignored: Option<&String>, options: Vec<String>| {
             let scene = scene.name.clone();
             let folders = Builds::PROFILES.map(|profile| builds.folder(profile));
