@@ -167,7 +167,7 @@ impl Actor {
     pub fn is_at_rest(&self) -> bool {
         let pulses = self.pulses();
         let rests = if self.suspended { Pulse::is_stopped } else { Pulse::is_asleep };
-        pulses.iter().all(rests) && (pulses.is_empty() || pulses.iter().any(|pulse| pulse.program != "strace"))
+        pulses.iter().all(rests) && (self.end.is_some() || pulses.iter().any(|pulse| pulse.program != "strace"))
     }
 
     /// The number of the process that was started.
