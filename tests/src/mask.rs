@@ -12,7 +12,7 @@ use regex::{Captures, Regex};
 const OWN_PORTS: [u16; 2] = [43211, 9501];
 
 /// The rules: what is masked, where it is found (its value is the last group), and why.
-const RULES: [(&str, &str, &str); 12] = [
+const RULES: [(&str, &str, &str); 14] = [
     ("program", r#"^(execve\()("[^"]*")"#, "where the binary lies"),
     ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "where the binary lies, as argv[0]"),
     ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
@@ -20,6 +20,8 @@ const RULES: [(&str, &str, &str); 12] = [
     ("pid", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
     ("pid", r#""/var/tmp/(\d{5,7})""#, "upperclient names its socket after its own"),
     ("uid", r"si_uid=(\d+)", "who sent a signal is who runs lab"),
+    ("time", r"si_utime=([^,}]+)", "how long a child ran is never the same"),
+    ("time", r"si_stime=([^,}]+)", "the same, in the kernel"),
     ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks a port for who does not bind one"),
     ("port", r"\bip=[\d.]+,port=(\d+)", "the notes' UDP servers print a client's"),
     ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers pseudo-terminals on"),
@@ -54,9 +56,9 @@ impl Mask {
         }
         let at = whole.rfind(value).expect("the value is in its match");
         let (before, after) = (&whole[..at], &whole[at + value.len()..]);
-        if kind == "bytes" {
-            // Never the same again.
-            return format!("{before}‹bytes›{after}");
+        if ["bytes", "time"].contains(&kind) {
+            // Never the same again, but by chance.
+            return format!("{before}‹{kind}›{after}");
         }
         // upperclient writes its number with five digits at least.
         let value = if kind == "pid" { value.trim_start_matches('0') } else { value };
@@ -164,6 +166,13 @@ mod tests {
                 r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, ‹terminal 1›), ...}, AT_EMPTY_PATH) = 0"#,
             ]
         );
+    }
+
+    #[test]
+    fn how_long_a_child_ran_is_masked() {
+        let line = |times| format!("--- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, {times}}} ---");
+        let masked = mask(&[&line("si_utime=0, si_stime=1 /* 0.01 s */")]);
+        assert_eq!(masked, [line("si_utime=‹time›, si_stime=‹time›")]);
     }
 
     #[test]

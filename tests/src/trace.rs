@@ -60,11 +60,12 @@ impl Trace {
     /// The lines of the program's own calls, of signals and of its end: the same whatever the libc.
     ///
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
-    /// first call of the program's that is neither.
+    /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<String> {
         let is_own = |line: &&String| !is_call(line) || OWN.contains(&name(line));
         let is_loaders = |line: &&String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
-        renumber(self.lines.iter().skip_while(is_loaders).filter(is_own))
+        let has_loader = self.lines.first().is_some_and(|line| name(line) == "execve");
+        renumber(self.lines.iter().skip_while(|line| has_loader && is_loaders(line)).filter(is_own))
     }
 }
 
