@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{self, SigHandler, Signal, killpg};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 use procfs::process::{Process, Syscall};
@@ -226,6 +226,11 @@ impl Drop for Actor {
 
 /// In the child: a session with the terminal (now standard input) as its own; then the user.
 fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
+    // A shell ignores Ctrl-C for what it runs in the background, and so would all that we start.
+    for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGCHLD] {
+        // SAFETY: the default needs no handler.
+        unsafe { signal::signal(number, SigHandler::SigDfl)? };
+    }
     setsid()?;
     // SAFETY: an ioctl without a pointer.
     Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{self, Command, Output, Stdio};
 
 use lab::programs::{self, PROGRAMS, Profile};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use tempfile::TempDir;
 
 fn lab(args: &[&str]) -> Output {
@@ -174,6 +175,21 @@ fn a_process_that_is_not_there_or_not_ours_is_named() {
     // It may not be allowed to run lab from here.
     let Ok(output) = other.output() else { return };
     assert_eq!(complaint(&output), "lab: the descriptors of process 1 are for its user and for root to see\n");
+}
+
+#[test]
+fn ctrl_c_works_where_a_shell_ignores_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "datagram-pair", "--limit", "3"]).stdin(Stdio::null());
+    // SAFETY: the closure makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            signal(Signal::SIGINT, SigHandler::SigIgn)?;
+            Ok(())
+        });
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
