@@ -105,7 +105,7 @@ const LENIENCE: Duration = Duration::from_secs(1);
 /// If a program does something other than the scene says, or nothing for the time limit: the error
 /// says where, and shows the difference between the scene and what happened.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
-    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), numbers: Numbers::default(), options };
+    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -113,7 +113,10 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
                 cast.act(step)
             })
         } else {
-            cast.act(step).map(|()| audience.step(step))
+            cast.act(step).map(|()| match cast.line.take() {
+                Some(line) => audience.step(&step.with_line(&line)),
+                None => audience.step(step),
+            })
         }
         .map_err(|error| anyhow!("{}: {error:#}\n{}", scene.at(step), cast.difference(&scene.steps[..=index])))
         .with_context(|| format!("scene {} went otherwise", scene.name))?;
@@ -126,6 +129,8 @@ struct Cast<'a> {
     actors: Vec<Actor>,
     numbers: Numbers,
     runs: Vec<Run>,
+    /// The line that the step expected, as it was.
+    line: Option<String>,
     options: &'a Options,
 }
 
@@ -220,7 +225,10 @@ impl Cast<'_> {
             })
         });
         match line {
-            Ok(Some(line)) if text.matches(&line, &mut self.numbers) => Ok(()),
+            Ok(Some(line)) if text.matches(&line, &mut self.numbers) => {
+                self.line = Some(line);
+                Ok(())
+            }
             Ok(Some(line)) => {
                 self.actor(name).put_back(&line);
                 bail!("{name} wrote another line")

@@ -158,6 +158,13 @@ impl Action {
     }
 }
 
+impl Step {
+    /// The step with the line that it expected as it was: with its numbers.
+    pub fn with_line(&self, line: &str) -> Step {
+        Step { action: Action::Expect(Text(shorten(line.trim_end()))), ..self.clone() }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{:<7} {}", self.actor, self.action)
