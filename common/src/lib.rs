@@ -96,8 +96,9 @@ pub const fn htonl(hostlong: u32) -> u32 {
 
 /// As in strings.h: writes `n` zero bytes to `s`.
 ///
-/// gcc -O2 clears a buffer in place. Whatever one writes, Rust makes a call to memset of it, which
-/// glibc does byte by byte (`rep stosb`) from 2 KiB on; its wmemset keeps to vector stores.
+/// gcc -O2 clears a buffer in place. Whatever one writes, Rust makes a call to memset of it, for
+/// which glibc has `rep stosb` from about 2 KiB on, where the processor is good at that (ERMS);
+/// its wmemset keeps to vector stores.
 ///
 /// # Safety
 ///
@@ -121,6 +122,12 @@ pub const fn S_ISSOCK(mode: mode_t) -> bool {
 /// A result that says itself whether the call failed.
 pub trait Outcome: Copy {
     fn failed(self) -> bool;
+
+    /// The `errno` of the call, if it failed.
+    #[inline]
+    fn err(self) -> c_int {
+        errno()
+    }
 }
 
 impl Outcome for c_int {
@@ -144,15 +151,29 @@ impl<T> Outcome for *const T {
     }
 }
 
+/// A result and the `errno` that was read with it, before another call could change that.
+impl<T: Outcome> Outcome for (T, c_int) {
+    #[inline]
+    fn failed(self) -> bool {
+        self.0.failed()
+    }
+
+    #[inline]
+    fn err(self) -> c_int {
+        self.1
+    }
+}
+
 /// Ends the program through `error(1, errno(), message)` if `result` is -1 (or NULL, for a call
 /// that returns a pointer), else returns `result`.
 ///
 /// It stands around a call whose result the original ignores or, where the original prints the
-/// result and goes on, behind that print: `grep 'check('` lists them all.
+/// result and goes on, behind that print, with the `errno` that was kept: `grep 'check('` lists
+/// them all.
 #[inline]
 pub fn check<T: Outcome>(result: T, message: &CStr) -> T {
     if result.failed() {
-        error(1, errno(), message);
+        error(1, result.err(), message);
     }
     result
 }
@@ -260,6 +281,17 @@ mod tests {
         assert!((-1 as c_int).failed() && (-1 as ssize_t).failed());
         assert!(!(0 as c_int).failed() && !(4096 as ssize_t).failed());
         assert_eq!(check(3 as c_int, c"passes"), 3);
+        assert_eq!(check((3 as c_int, EIO), c"passes").0, 3);
+    }
+
+    #[test]
+    fn a_kept_errno_outlives_the_next_call() {
+        set_errno(EADDRINUSE);
+        let kept = (-1 as c_int, errno());
+        set_errno(ENOSPC);
+        assert!(kept.failed());
+        assert_eq!(kept.err(), EADDRINUSE);
+        assert_eq!((-1 as c_int).err(), ENOSPC);
     }
 
     #[test]

@@ -22,13 +22,13 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     serverAddr.sin_port = 0x1d25;
     serverAddr.sin_addr.s_addr = INADDR_ANY;
 
-    let mut returnValue: c_int;
+    let (mut returnValue, err): (c_int, c_int);
 
     // bind(2)
-    returnValue = bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t);
+    (returnValue, err) = (bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d\r\n".as_ptr(), returnValue);
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));
-    check(returnValue, c"bind failed"); // fix: unchecked bind
+    check((returnValue, err), c"bind failed"); // fix: unchecked bind
     // listen(2)
     returnValue = listen(sockfd, 4);
     printf(c"listen returnValue=%d\r\n".as_ptr(), returnValue);

@@ -19,11 +19,11 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     // inet_addr(3)
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
 
-    let mut returnValue: c_int;
+    let (mut returnValue, err): (c_int, c_int);
 
-    returnValue = bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t);
+    (returnValue, err) = (bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d\r\n".as_ptr(), returnValue);
-    check(returnValue, c"bind failed"); // fix: unchecked bind
+    check((returnValue, err), c"bind failed"); // fix: unchecked bind
     returnValue = listen(sockfd, 4);
     printf(c"listen returnValue=%d\r\n".as_ptr(), returnValue);
 

@@ -19,7 +19,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     serverAddr.sin_port = htons(9501);
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
 
-    let mut returnValue: c_int;
+    let (mut returnValue, err): (c_int, c_int);
 
     // The original has a setsockopt here, in a comment. Once this side is the first to close, it
     // is needed: the kernel keeps the connection for a minute (TIME_WAIT), in which a server that
@@ -27,17 +27,17 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     let report: c_int = 1;
     setsockopt(sockfd, SOL_SOCKET, SO_REUSEADDR, &raw const report as *const c_void, size_of_val(&report) as socklen_t); // fix: port in TIME_WAIT
 
-    returnValue = bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t);
+    (returnValue, err) = (bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d".as_ptr(), returnValue);
-    check(returnValue, c"bind failed"); // fix: unchecked bind
+    check((returnValue, err), c"bind failed"); // fix: unchecked bind
     returnValue = listen(sockfd, 5);
     printf(c"listen returnValue=%d\r\n".as_ptr(), returnValue);
 
     loop {
         let mut clientAddrLen: socklen_t = size_of_val(&clientAddr) as socklen_t;
-        let connfd: c_int = accept(sockfd, &raw mut clientAddr as *mut sockaddr, &mut clientAddrLen);
+        let (connfd, err): (c_int, c_int) = (accept(sockfd, &raw mut clientAddr as *mut sockaddr, &mut clientAddrLen), errno());
         printf(c"client linked,connfd=%d\r\n".as_ptr(), connfd);
-        check(if matches!(errno(), ECONNABORTED | EINTR) { 0 } else { connfd }, c"accept failed"); // fix: unchecked accept
+        check((if matches!(err, ECONNABORTED | EINTR) { 0 } else { connfd }, err), c"accept failed"); // fix: unchecked accept
         let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
         // from 1 byte up it is a request; 0 or -1 is a client that left
         let recvBytes @ 1.. = recv(connfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, 0) else {

@@ -18,9 +18,9 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     serverAddr.sin_port = htons(9501);
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
 
-    let sendBytes: ssize_t = sendto(sockfd, c"hello".as_ptr().cast(), 5, 0, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t);
+    let (sendBytes, err): (ssize_t, c_int) = (sendto(sockfd, c"hello".as_ptr().cast(), 5, 0, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
     printf(c"send bytes=%zd\r\n".as_ptr(), sendBytes); // fix: ssize_t as int
-    check(sendBytes, c"sendto failed"); // fix: unchecked sendto
+    check((sendBytes, err), c"sendto failed"); // fix: unchecked sendto
     let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
     let mut clientAddrLen: socklen_t = size_of_val(&clientAddr) as socklen_t;
     let recvBytes: ssize_t = recvfrom(sockfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, 0, &raw mut clientAddr as *mut sockaddr, &mut clientAddrLen);

@@ -20,10 +20,10 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     serverAddr.sin_port = htons(9501);
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
 
-    let returnValue: c_int = bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t);
+    let (returnValue, err): (c_int, c_int) = (bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d\r\n".as_ptr(), returnValue);
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));
-    check(returnValue, c"bind failed"); // fix: unchecked bind
+    check((returnValue, err), c"bind failed"); // fix: unchecked bind
     // recvfrom(2)
     let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
     let mut clientAddrLen: socklen_t = size_of_val(&clientAddr) as socklen_t;

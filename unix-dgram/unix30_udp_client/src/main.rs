@@ -24,14 +24,14 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     clientAddr.sun_family = AF_LOCAL as sa_family_t;
     strcpy(clientAddr.sun_path.as_mut_ptr(), socketFileNameClient.as_ptr());
 
-    let returnValue: c_int = bind(sockfd, &raw const clientAddr as *const sockaddr, size_of_val(&clientAddr) as socklen_t);
+    let (returnValue, err): (c_int, c_int) = (bind(sockfd, &raw const clientAddr as *const sockaddr, size_of_val(&clientAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d\r\n".as_ptr(), returnValue);
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));
-    check(returnValue, c"bind failed"); // fix: unchecked bind
+    check((returnValue, err), c"bind failed"); // fix: unchecked bind
     let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
-    let sendBytes: ssize_t = sendto(sockfd, c"clientAddr".as_ptr().cast(), 6, 0, &raw const addressAddr as *const sockaddr, size_of_val(&addressAddr) as socklen_t);
+    let (sendBytes, err): (ssize_t, c_int) = (sendto(sockfd, c"clientAddr".as_ptr().cast(), 6, 0, &raw const addressAddr as *const sockaddr, size_of_val(&addressAddr) as socklen_t), errno());
     printf(c"send bytes=%zd\r\n".as_ptr(), sendBytes); // fix: ssize_t as int
-    check(sendBytes, c"sendto failed"); // fix: unchecked sendto
+    check((sendBytes, err), c"sendto failed"); // fix: unchecked sendto
     let mut addressAddrLen: socklen_t = size_of_val(&addressAddr) as socklen_t;
     let recvValue: ssize_t = recvfrom(sockfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, 0, &raw mut addressAddr as *mut sockaddr, &mut addressAddrLen);
     printf(c"recv bytes=%zd,msg=%s\r\n".as_ptr(), recvValue, msg.as_ptr()); // fix: ssize_t as int

@@ -19,10 +19,10 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     addressAddr.sun_family = AF_UNIX as sa_family_t;
     strcpy(addressAddr.sun_path.as_mut_ptr(), socketFileNameServer.as_ptr());
 
-    let returnValue: c_int = bind(sockfd, &raw const addressAddr as *const sockaddr, size_of_val(&addressAddr) as socklen_t);
+    let (returnValue, err): (c_int, c_int) = (bind(sockfd, &raw const addressAddr as *const sockaddr, size_of_val(&addressAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d\r\n".as_ptr(), returnValue);
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));
-    check(returnValue, c"bind failed"); // fix: unchecked bind
+    check((returnValue, err), c"bind failed"); // fix: unchecked bind
     let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
     let mut clientAddrLen: socklen_t = size_of_val(&clientAddr) as socklen_t;
     let recvValue: ssize_t = recvfrom(sockfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, 0, &raw mut clientAddr as *mut sockaddr, &mut clientAddrLen);
