@@ -7,6 +7,7 @@
 pub mod actor;
 pub mod compare;
 pub mod faults;
+pub mod figures;
 pub mod fixes;
 pub mod golden;
 pub mod mask;

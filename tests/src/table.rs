@@ -1,4 +1,5 @@
-//! The table of the main README: what the comparison of the traces yields for each program.
+//! The tables of the main README: what the comparison of the traces yields for each program, and
+//! what the long runs do.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::figures::Figures;
 use crate::fixes::{self, Row};
 use crate::golden;
 use crate::play::Stdout;
@@ -13,15 +15,14 @@ use crate::programs::PROGRAMS;
 use crate::scene::{self, Parting};
 use crate::trace::is_call;
 
-const BEGIN: &str = "<!-- written by cargo lab table -->\n";
 const END: &str = "<!-- end of what cargo lab table writes -->\n";
 
-/// The table, from the scenes, their goldens and the tables of fixes.
+/// The table of the calls, from the scenes, their goldens and the tables of fixes.
 ///
 /// # Errors
 ///
 /// If one of them cannot be read.
-pub fn text(root: &Path) -> Result<String> {
+fn calls(root: &Path) -> Result<String> {
     let scenes = scene::read_all(root)?;
     let rows = fixes::rows(root)?;
     let mut table = "| program | scenes | runs | calls | calls that differ from C's |\n|---|--:|--:|--:|---|\n".to_owned();
@@ -62,24 +63,30 @@ fn difference(rows: &[Row], program: &str, scene: &str, parting: &Parting) -> St
     format!("{what} ({scene})")
 }
 
-/// The README with its table replaced by this one.
+/// The README with its tables as they are to be now.
 ///
 /// # Errors
 ///
-/// If it has no place for a table.
-pub fn replace(readme: &str, table: &str) -> Result<String> {
-    let (before, rest) = readme.split_once(BEGIN).with_context(|| format!("no line {}", BEGIN.trim()))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("no line {}", END.trim()))?;
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+/// If it has no place for a table, or what a table is made of cannot be read.
+pub fn renew(readme: &str, root: &Path) -> Result<String> {
+    let readme = replace(readme, "calls", &calls(root)?)?;
+    replace(&readme, "figures", &Figures::read(root)?.table())
 }
 
-/// Writes the table into the main README.
+fn replace(readme: &str, name: &str, table: &str) -> Result<String> {
+    let begin = format!("<!-- {name}: written by cargo lab table -->\n");
+    let (before, rest) = readme.split_once(&begin).with_context(|| format!("README.md: no line {}", begin.trim()))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("README.md: no line {}", END.trim()))?;
+    Ok(format!("{before}{begin}{table}{END}{after}"))
+}
+
+/// Writes the tables into the main README.
 ///
 /// # Errors
 ///
-/// As [`text`] and [`replace`], or if the README cannot be written.
+/// As [`renew`], or if the README cannot be read or written.
 pub fn write(root: &Path) -> Result<()> {
     let path = root.join("README.md");
     let readme = fs::read_to_string(&path).context("cannot read README.md")?;
-    fs::write(&path, replace(&readme, &text(root)?)?).context("cannot write README.md")
+    fs::write(&path, renew(&readme, root)?).context("cannot write README.md")
 }
