@@ -312,7 +312,7 @@ fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
 
 const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";
 
-fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
+pub fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
     programs::search(folder, names).context(ORIGINALS)
 }
 

@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod compare;
+pub mod exchange;
 pub mod faults;
 pub mod figures;
 pub mod fixes;
@@ -15,6 +16,7 @@ pub mod numbers;
 pub mod peer;
 pub mod play;
 pub mod programs;
+pub mod random;
 pub mod scene;
 pub mod sockets;
 pub mod stage;

@@ -1,0 +1,170 @@
+//! Draws [exchanges](crate::exchange) at random, plays them, and shrinks one that goes wrong.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use crate::compare;
+use crate::exchange::{CLIENTS, Exchange, Family, Line, Move};
+use crate::play::{self, Options};
+use crate::programs::Binaries;
+use crate::scene::{self, Parting, Scene};
+use crate::stage::{Privacy, Stage};
+use crate::trace::{self, Trace, is_call};
+
+/// How many moves an exchange has at most.
+const MOVES: usize = 14;
+
+/// How many smaller exchanges are tried in search of the smallest that goes wrong.
+const SHRINKS: u32 = 200;
+
+/// How long a step may take: an exchange that goes wrong is played again and again, in parts.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What the exchanges are played with.
+pub struct Players<'a> {
+    pub privacy: Privacy,
+    pub ports: &'a Binaries,
+    /// The C programs, to compare with. Then only exchanges are drawn for which C's behaviour is
+    /// defined, and the same in the fixed port.
+    pub c: Option<&'a Binaries>,
+}
+
+/// What was played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Played {
+    pub exchanges: usize,
+    /// The steps of their scenes.
+    pub steps: usize,
+    /// The calls that C and port were seen to make alike.
+    pub calls: usize,
+}
+
+/// Draws `count` exchanges of a family from `seed` and plays each; `progress` hears of each.
+///
+/// # Errors
+///
+/// If one goes otherwise than it should, or otherwise than with the C programs: the smallest such
+/// exchange that was found, as a scene, and how it went.
+pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progress: impl FnMut(Played)) -> Result<Played> {
+    let played = Cell::new(Played::default());
+    let progress = RefCell::new(&mut progress);
+    let config = Config { cases: count, max_shrink_iters: SHRINKS, failure_persistence: None, ..Config::default() };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let outcome = runner.run(&exchanges(family, players.c.is_some()), |exchange| {
+        let one = try_one(&exchange, players).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+        let so_far = played.get();
+        played.set(Played { exchanges: so_far.exchanges + 1, steps: so_far.steps + one.steps, calls: so_far.calls + one.calls });
+        progress.borrow_mut()(played.get());
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => Ok(played.get()),
+        Err(TestError::Fail(reason, exchange)) => {
+            bail!("{reason}\nThe smallest exchange found that goes wrong (seed {seed}); in a file, `cargo lab replay FILE` plays it:\n\n{}", exchange.scene("random"))
+        }
+        Err(TestError::Abort(reason)) => bail!("no exchange can be drawn: {reason}"),
+    }
+}
+
+/// Plays an exchange with the ports and, if there are any, with the C programs.
+///
+/// # Errors
+///
+/// As [`run`].
+fn try_one(exchange: &Exchange, players: &Players) -> Result<Played> {
+    let text = exchange.scene("random");
+    let scene = scene::parse("random", Path::new("random"), &text)?.pop().context("an exchange is a scene")?;
+    let mut played = Played { exchanges: 1, steps: scene.steps.len(), calls: 0 };
+    let only = |binaries: &Binaries| -> Binaries { scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect() };
+    let options = Options { limit: LIMIT, ..Options::default() };
+    let Some(c) = players.c else {
+        let _stage = Stage::set(players.privacy, &only(players.ports), &Binaries::new())?;
+        play::play(&scene, &options, &mut ())?;
+        return Ok(played);
+    };
+    let all_c = Options { c: scene.steps.iter().map(|step| step.actor.clone()).collect(), ..options.clone() };
+    let in_c = trace::run(&scene, players.privacy, &Binaries::new(), &only(c), &all_c).context("with the C programs")?;
+    let here = trace::run(&scene, players.privacy, &only(players.ports), &Binaries::new(), &options).context("with the ports")?;
+    for (in_c, here) in compare::pair(in_c, here) {
+        played.calls += compare_traces(&scene, &in_c, &here)?;
+    }
+    Ok(played)
+}
+
+/// Compares two whole traces; the number of calls.
+fn compare_traces(scene: &Scene, in_c: &Trace, here: &Trace) -> Result<usize> {
+    let mut difference = compare::judge(&in_c.lines, &here.lines, scene.parting(&in_c.who));
+    if difference.is_some() && in_c.program == Family::Dgram.server() {
+        // Its fix: C passes the length of the address before.
+        difference = compare::judge(&in_c.lines, &here.lines, Some(&Parting::Differs { calls: vec!["recvfrom".to_owned()] }));
+    }
+    if let Some(difference) = difference {
+        bail!("{} ({}): {difference}", in_c.who, in_c.program);
+    }
+    let calls = here.lines.iter().filter(|line| is_call(line)).count();
+    ensure!(calls > 0, "{} ({}): no calls", in_c.who, in_c.program);
+    Ok(calls)
+}
+
+/// Exchanges of a family; if `defined`, those that are defined in C and the same as in the port.
+fn exchanges(family: Family, defined: bool) -> impl Strategy<Value = Exchange> {
+    vec(moves(family, defined), 1..MOVES).prop_map(move |moves| Exchange { family, moves: if defined { tame(family, moves) } else { moves } })
+}
+
+fn moves(family: Family, defined: bool) -> impl Strategy<Value = Move> {
+    let client = || 0..CLIENTS;
+    prop_oneof![
+        4 => (client(), 0..family.clients().len()).prop_map(|(client, program)| Move::Start { client, program }),
+        8 => (client(), lines(family, defined)).prop_map(|(client, line)| Move::Line { client, line }),
+        1 => client().prop_map(|client| Move::EndOfInput { client }),
+        1 => client().prop_map(|client| Move::Interrupt { client }),
+        1 => client().prop_map(|client| Move::Pause { client }),
+        1 => Just(Move::InterruptServer),
+        1 => Just(Move::StartServer),
+        1 => Just(Move::Hold),
+        1 => Just(Move::Go),
+    ]
+}
+
+/// What C does otherwise although it is defined is left out: udpconnectserver keeps the tail of a
+/// longer message behind a shorter one, so that its messages only grow here.
+fn tame(family: Family, mut moves: Vec<Move>) -> Vec<Move> {
+    if family == Family::Connected {
+        let mut longest = 0;
+        for next in &mut moves {
+            if let Move::Line { line, .. } = next {
+                let len = line.to_string().len();
+                if len < longest {
+                    line.0.push(('x', longest - len));
+                }
+                longest = longest.max(len);
+            }
+        }
+    }
+    moves
+}
+
+/// Lines to type: words, and runs of one character of the lengths at which buffers end.
+fn lines(family: Family, defined: bool) -> impl Strategy<Value = Line> {
+    let longest = if defined { family.defined_len() } else { 4095 };
+    let word = || vec(prop_oneof![Just('g'), Just('1'), Just(' '), Just('%'), Just('\\'), Just('é'), Just('你'), any::<u8>().prop_map(|byte| char::from(b'a' + byte % 26))], 0..12);
+    let near = move |edge: usize| (0..8_usize).prop_map(move |below| (edge + 2).saturating_sub(below).min(longest));
+    let run = move |len: usize| Line(vec![('x', len)]);
+    let nul = if defined || family == Family::Upper { 0 } else { 1 };
+    prop_oneof![
+        8 => word().prop_map(|word| Line(word.into_iter().map(|c| (c, 1)).collect())),
+        1 => Just(Line([('g', 1), ('o', 2), ('d', 1), ('b', 1), ('y', 1), ('e', 1)].into())),
+        2 => near(longest).prop_map(run),
+        1 => near(1023).prop_map(run),
+        1 => (0..=longest).prop_map(run),
+        nul => (word(), word()).prop_map(|(before, after)| Line(before.into_iter().chain(['\0']).chain(after).map(|c| (c, 1)).collect())),
+    ]
+}
