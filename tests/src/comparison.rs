@@ -21,8 +21,8 @@ use crate::side::Side;
 
 #[derive(clap::Args)]
 pub struct Strace {
-    /// A scene, or a program: then all scenes that run it
-    #[arg(value_name = "SCENE|PROGRAM")]
+    /// A scene, or a program: then all scenes that run it; or a file with scenes
+    #[arg(value_name = "SCENE|PROGRAM|FILE")]
     name: String,
     /// Where the built C programs are, by file name at any depth; compares with them
     #[arg(long, value_name = "DIR")]
@@ -53,8 +53,9 @@ pub struct Strace {
 impl Strace {
     pub fn run(&self) -> Result<()> {
         strace::available()?;
-        let all = scene::read_all(programs::root())?;
-        let scenes: Vec<&Scene> = all.iter().filter(|scene| scene.name == self.name || scene.programs().contains(&self.name.as_str())).collect();
+        let is_file = Path::new(&self.name).is_file();
+        let all = if is_file { scene::read_file(Path::new(&self.name))? } else { scene::read_all(programs::root())? };
+        let scenes: Vec<&Scene> = all.iter().filter(|scene| is_file || scene.name == self.name || scene.programs().contains(&self.name.as_str())).collect();
         if scenes.is_empty() {
             bail!("no scene or program is called '{}'; 'cargo lab list' names them", self.name);
         }
@@ -72,7 +73,7 @@ impl Strace {
         let (mut differ, mut otherwise) = (false, false);
         for scene in scenes {
             let side = Side::new(scene);
-            let wanted = |trace: &Trace| self.name == scene.name || trace.program == self.name;
+            let wanted = |trace: &Trace| is_file || self.name == scene.name || trace.program == self.name;
             let (ports, none) = (only(&ports, scene), Binaries::new());
             match &c {
                 None => {

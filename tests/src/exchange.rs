@@ -52,7 +52,9 @@ impl Family {
     /// 4095.
     pub fn defined_len(self) -> usize {
         match self {
-            Family::Udp | Family::Connected | Family::Stream | Family::Dgram => 4091,
+            Family::Udp | Family::Connected | Family::Dgram => 4091,
+            // The newline is sent, too.
+            Family::Stream => 4090,
             Family::Upper | Family::Hello => 1023,
         }
     }
@@ -176,7 +178,7 @@ struct Play {
     runs: bool,
     held: bool,
     count: usize,
-    /// The client that is connected, or to which the server is.
+    /// The client that is connected, or to which the server is, if there has been one.
     peer: Option<usize>,
     /// The messages that the server has not read.
     queue: VecDeque<(usize, String)>,
@@ -189,6 +191,9 @@ impl Default for Play {
 }
 
 const SERVER: usize = CLIENTS;
+
+/// A client that has ended: another start of it has another port.
+const GONE: usize = CLIENTS + 1;
 
 /// "client1", ..., "server".
 fn name(who: usize) -> String {
@@ -447,6 +452,7 @@ impl Play {
         if self.peer != Some(client) {
             return;
         }
+        self.peer = Some(GONE);
         match self.family {
             Family::Stream => self.prints(SERVER, "client quit"),
             Family::Upper => self.prints(SERVER, "the other side has been closed.\n"),

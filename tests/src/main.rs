@@ -8,7 +8,7 @@ mod side;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -69,8 +69,8 @@ enum Task {
 
 #[derive(clap::Args)]
 struct Replay {
-    /// Scenes or groups to play; none: the lectures, in order
-    #[arg(value_name = "SCENE")]
+    /// Scenes or groups to play, or files with scenes; none: the lectures, in order
+    #[arg(value_name = "SCENE|FILE")]
     names: Vec<String>,
     /// Which build of the programs
     #[arg(long, value_enum, default_value = "dev")]
@@ -187,6 +187,10 @@ fn choose(scenes: Vec<Scene>, names: &[String]) -> Result<Vec<Scene>> {
     }
     let mut chosen = Vec::new();
     for name in names {
+        if Path::new(name).is_file() {
+            chosen.extend(scene::read_file(Path::new(name))?);
+            continue;
+        }
         let before = chosen.len();
         chosen.extend(scenes.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
         if chosen.len() == before {

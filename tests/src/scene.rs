@@ -279,6 +279,16 @@ pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
     Ok(scenes)
 }
 
+/// The scenes in a file of one's own, with blocks as in the READMEs.
+pub fn read_file(path: &Path) -> Result<Vec<Scene>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let scenes = parse("", path, &text)?;
+    if scenes.is_empty() {
+        bail!("{} has no block that begins with ```scene NAME", path.display());
+    }
+    Ok(scenes)
+}
+
 /// The scenes in the text of one README.
 pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
     let mut scenes = Vec::new();
