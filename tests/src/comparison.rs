@@ -291,7 +291,7 @@ impl Record {
 }
 
 /// The scenes of these names, or all of them if there is no name.
-fn named<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
+pub fn named<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
     if let Some(name) = names.iter().find(|name| !all.iter().any(|scene| scene.name == **name)) {
         bail!("no scene is called '{name}'; 'cargo lab list' names them");
     }
@@ -299,7 +299,7 @@ fn named<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
 }
 
 /// The programs of these scenes, each once.
-fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
+pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
     let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
     names.sort_unstable();
     names.dedup();
@@ -307,7 +307,7 @@ fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
 }
 
 /// Those of the binaries that the scene runs.
-fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
+pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
     scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 

@@ -12,6 +12,7 @@ pub mod figures;
 pub mod fixes;
 pub mod golden;
 pub mod mask;
+pub mod memory;
 pub mod numbers;
 pub mod peer;
 pub mod play;

@@ -4,6 +4,7 @@ mod comparison;
 mod drawing;
 mod reading;
 mod side;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,6 +28,7 @@ use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use lab::table;
 use reading::Read;
+use watching::Memory;
 
 /// Plays the experiments of the READMEs with the real programs.
 #[derive(Parser)]
@@ -50,6 +52,8 @@ enum Task {
     Check(Check),
     /// Makes the programs' calls fail, one after the other
     Faults(Faults),
+    /// Watches the programs' memory, and that of the C programs if it has them
+    Memory(Memory),
     /// Plays exchanges drawn at random, with the ports and the C programs if it has them
     Random(Random),
     /// Records the goldens: what the C programs call in each scene
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Task::Strace(options) => options.run(),
         Task::Check(options) => options.run(),
         Task::Faults(options) => options.run(),
+        Task::Memory(options) => options.run(),
         Task::Random(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),

@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
 
 use crate::actor::{Actor, Pulse, end_name};
+use crate::memory::Tool;
 use crate::numbers::Numbers;
 use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
@@ -43,6 +44,8 @@ pub struct Options {
     pub stdout: Stdout,
     /// Whether to run the programs under strace.
     pub trace: bool,
+    /// What watches the programs' memory, in place of strace.
+    pub memory: Option<Tool>,
     /// The actors that play the C programs, from [`C_FOLDER`].
     pub c: Vec<String>,
     /// What strace makes fail in an actor's program: the actor, and an option such as
@@ -55,7 +58,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, c: Vec::new(), inject: None, lenient: false }
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, memory: None, c: Vec::new(), inject: None, lenient: false }
     }
 }
 
@@ -70,7 +73,7 @@ pub enum Stdout {
 /// The folder of the C programs in the working folder, which itself holds the ports.
 pub const C_FOLDER: &str = "c";
 
-/// A program of ours that was run under strace.
+/// A program of ours that was run under strace, or with its memory watched.
 pub struct Run {
     /// The actor, with a number from its second start on.
     pub who: String,
@@ -80,7 +83,7 @@ pub struct Run {
     pub program: String,
     /// How it ended, if it need not do what the scene says.
     pub outcome: Option<Outcome>,
-    /// Where strace wrote: one file for each process, with its number behind a dot.
+    /// Where the tracer or watcher wrote: one file for each process, with its number behind a dot.
     pub log: PathBuf,
 }
 
@@ -160,14 +163,17 @@ impl Cast<'_> {
             _ => self.numbers.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
-        if self.options.trace
+        if (self.options.trace || self.options.memory.is_some())
             && let Some(program) = command.words.iter().find_map(|word| programs::find(word))
         {
             let nth = self.runs.iter().filter(|run| run.actor == name).count() + 1;
             let who = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
             let log = Path::new(TRACE_FOLDER).join(format!("{name}-{nth}"));
             let injection = self.options.inject.as_ref().filter(|(actor, _)| actor == name).map(|(_, injection)| injection.as_str());
-            words = strace::wrap(&words, injection, &log);
+            words = match self.options.memory {
+                Some(tool) => tool.wrap(&words, &log),
+                None => strace::wrap(&words, injection, &log),
+            };
             self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), outcome: None, log });
         }
         let mut process = Command::new(&words[0]);
@@ -205,8 +211,8 @@ impl Cast<'_> {
             // Every call stops a program under strace for a moment; this stop strace tells of.
             let pid = actor.pid();
             let told = match cast.runs.iter().rfind(|run| run.actor == name) {
-                Some(run) => trace::tells_of_stop(&run.log, pid),
-                None => true,
+                Some(run) if cast.options.trace => trace::tells_of_stop(&run.log, pid),
+                _ => true,
             };
             Ok((stopped && told).then_some(()))
         })

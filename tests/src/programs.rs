@@ -93,12 +93,27 @@ pub type Binaries = BTreeMap<String, PathBuf>;
 ///
 /// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
 pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
+    build_in(root(), names, profile, false)
+}
+
+/// Builds these ports of the workspace at `root`, with AddressSanitizer if `asan`.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn build_in(root: &Path, names: &[&str], profile: Profile, asan: bool) -> Result<Binaries> {
     if names.is_empty() {
         return Ok(Binaries::new());
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root()).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", profile.name()]);
+    command.current_dir(root).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", profile.name()]);
+    if asan {
+        // The option is not stable, and a stable compiler takes it only if told to. A target is
+        // named so that it is for the programs, not for what cargo runs to build them.
+        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
+        command.args(["--target", &host()?, "--target-dir", "target/asan"]);
+    }
     for name in names {
         command.args(["--package", name]);
     }
@@ -119,6 +134,13 @@ pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
         }
     }
     Ok(binaries)
+}
+
+/// The target that rustc builds for if it is told nothing: x86_64-unknown-linux-gnu.
+fn host() -> Result<String> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV").output().context("cannot run rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned).context("rustc -vV names no host")
 }
 
 /// Finds these programs under `folder`, at any depth, by file name; those that are there.

@@ -1,0 +1,85 @@
+//! `lab memory`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use lab::figures::{Fate, Figure, Figures, Run, Tally};
+use lab::memory::{self, Tool};
+use lab::programs::{self, Profile};
+use lab::scene::{self, Scene};
+use lab::stage::Privacy;
+
+use crate::comparison::{named, names, only, originals};
+
+#[derive(clap::Args)]
+pub struct Memory {
+    /// Scenes to play; none: all that do not use strace
+    #[arg(value_name = "SCENE")]
+    names: Vec<String>,
+    /// What watches the programs
+    #[arg(long, value_enum, default_value = "memcheck")]
+    tool: Tool,
+    /// Play them with the C programs here, too, and count in how many starts something is found;
+    /// for asan they must have been built with it
+    #[arg(long, value_name = "DIR")]
+    originals: Option<PathBuf>,
+    /// Keep memcheck's figures for the main README
+    #[arg(long)]
+    write: bool,
+    /// Take the ports from this folder, by file name, instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
+impl Memory {
+    pub fn run(&self) -> Result<()> {
+        self.tool.available()?;
+        let all = scene::read_all(programs::root())?;
+        let scenes: Vec<&Scene> = named(&all, &self.names)?.into_iter().filter(|scene| memory::can_watch(scene)).collect();
+        if scenes.is_empty() {
+            bail!("strace runs the programs of {} already; no other tool can", self.names.join(", "));
+        }
+        let names = names(&scenes);
+        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
+        let ports = match &self.programs {
+            Some(folder) => programs::search(folder, &names)?,
+            None => programs::build_in(programs::root(), &names, Profile::Release, self.tool == Tool::Asan)?,
+        };
+        let privacy = Privacy::find(true);
+        let mut wrong = Vec::new();
+        let mut figures = BTreeMap::<String, Figure>::new();
+        for (scene, number) in scenes.iter().zip(1..) {
+            for watched in memory::watch(scene, self.tool, privacy, &only(&ports, scene), false)? {
+                figures.entry(watched.program.clone()).or_default().tried += 1;
+                wrong.extend(watched.findings.iter().map(|finding| format!("{}: {} ({}): {finding}", scene.name, watched.who, watched.program)));
+            }
+            if let Some(c) = &c {
+                for watched in memory::watch(scene, self.tool, privacy, &only(c, scene), true)? {
+                    let tally = figures.entry(watched.program).or_default().c.get_or_insert_with(Tally::default);
+                    tally.count((!watched.findings.is_empty()).then_some(Fate::Memory));
+                }
+            }
+            if number % 20 == 0 {
+                anstream::eprintln!("{number} of {} scenes", scenes.len());
+            }
+        }
+        if !wrong.is_empty() {
+            bail!("{}", wrong.join("\n     "));
+        }
+        let starts: usize = figures.values().map(|figure| figure.tried).sum();
+        anstream::println!("{} scenes, {starts} starts of programs: nothing found in the ports", scenes.len());
+        for (program, figure) in &figures {
+            if let Some(c) = figure.c.as_ref().filter(|c| !c.otherwise.is_empty()) {
+                anstream::println!("in C: {program}: {c}");
+            }
+        }
+        if self.write {
+            let mut all = Figures::read(programs::root())?;
+            figures.into_iter().for_each(|(program, figure)| all.set(Run::Memory, &program, figure));
+            all.write(programs::root())?;
+        }
+        Ok(())
+    }
+}
