@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-/// The oldest strace with all that we ask for: `-DD` came last.
-const OLDEST: (u32, u32) = (5, 3);
+/// The oldest strace with all that we ask for: `poke_exit` came last.
+const OLDEST: (u32, u32) = (5, 11);
 
 /// How many bytes of a string are shown: more than any of our messages has.
 const STRING_LIMIT: usize = 1 << 16;

@@ -102,9 +102,9 @@ fn strace_with(script: Option<&str>) -> String {
 fn what_is_wrong_with_strace_is_named() {
     assert_eq!(strace_with(None), "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n");
     let old = "#!/bin/sh\necho 'strace -- version 4.26'\n";
-    assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.3 is needed\n");
+    assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.11 is needed\n");
     let other = "#!/bin/sh\necho 'another tool'\n";
-    assert_eq!(strace_with(Some(other)), "lab: this strace does not say its version; 5.3 is needed\n");
+    assert_eq!(strace_with(Some(other)), "lab: this strace does not say its version; 5.11 is needed\n");
     let forbidden = "#!/bin/sh\n[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\necho 'strace: PTRACE_TRACEME: Operation not permitted' >&2\nexit 1\n";
     assert_eq!(strace_with(Some(forbidden)), "lab: strace may not trace here (strace: PTRACE_TRACEME: Operation not permitted); a container needs the capability SYS_PTRACE\n");
 }
