@@ -18,6 +18,7 @@ pub mod peer;
 pub mod play;
 pub mod programs;
 pub mod random;
+pub mod reverts;
 pub mod scene;
 pub mod sockets;
 pub mod stage;

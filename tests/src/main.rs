@@ -3,6 +3,7 @@
 mod comparison;
 mod drawing;
 mod reading;
+mod reverting;
 mod side;
 mod watching;
 
@@ -28,6 +29,7 @@ use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use lab::table;
 use reading::Read;
+use reverting::Reverts;
 use watching::Memory;
 
 /// Plays the experiments of the READMEs with the real programs.
@@ -56,6 +58,8 @@ enum Task {
     Memory(Memory),
     /// Plays exchanges drawn at random, with the ports and the C programs if it has them
     Random(Random),
+    /// Puts each fix back to what C does, and sees that a check notices
+    Reverts(Reverts),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -104,6 +108,7 @@ fn main() -> ExitCode {
         Task::Faults(options) => options.run(),
         Task::Memory(options) => options.run(),
         Task::Random(options) => options.run(),
+        Task::Reverts(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),

@@ -91,49 +91,63 @@ pub type Binaries = BTreeMap<String, PathBuf>;
 ///
 /// # Errors
 ///
-/// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
+/// As [`Build::run`].
 pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
-    build_in(root(), names, profile, false)
+    Build { root: root(), profile, asan: false, quiet: false }.run(names)
 }
 
-/// Builds these ports of the workspace at `root`, with AddressSanitizer if `asan`.
-///
-/// # Errors
-///
-/// As [`build`].
-pub fn build_in(root: &Path, names: &[&str], profile: Profile, asan: bool) -> Result<Binaries> {
-    if names.is_empty() {
-        return Ok(Binaries::new());
-    }
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", profile.name()]);
-    if asan {
-        // The option is not stable, and a stable compiler takes it only if told to. A target is
-        // named so that it is for the programs, not for what cargo runs to build them.
-        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
-        command.args(["--target", &host()?, "--target-dir", "target/asan"]);
-    }
-    for name in names {
-        command.args(["--package", name]);
-    }
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo to build the programs")?;
-    if !output.status.success() {
-        bail!("cargo could not build {}", names.join(", "));
-    }
-    let mut binaries = Binaries::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
-        if let (Some(path), Some(name)) = (message["executable"].as_str(), message["target"]["name"].as_str()) {
-            binaries.insert(name.to_owned(), path.into());
+/// How to build ports.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    /// The workspace's root.
+    pub root: &'a Path,
+    pub profile: Profile,
+    /// With AddressSanitizer.
+    pub asan: bool,
+    /// Without what cargo and the compiler say.
+    pub quiet: bool,
+}
+
+impl Build<'_> {
+    /// Builds these ports and says where their executables are.
+    ///
+    /// # Errors
+    ///
+    /// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
+    pub fn run(&self, names: &[&str]) -> Result<Binaries> {
+        if names.is_empty() {
+            return Ok(Binaries::new());
         }
-    }
-    for name in names {
-        if !binaries.contains_key(*name) {
-            bail!("cargo built no executable called {name}");
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(self.root).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        if self.asan {
+            // The option is not stable, and a stable compiler takes it only if told to. A target is
+            // named so that it is for the programs, not for what cargo runs to build them.
+            command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
+            command.args(["--target", &host()?, "--target-dir", "target/asan"]);
         }
+        for name in names {
+            command.args(["--package", name]);
+        }
+        let output = command.stdin(Stdio::null()).stderr(if self.quiet { Stdio::null() } else { Stdio::inherit() }).output().context("cannot run cargo to build the programs")?;
+        if !output.status.success() {
+            bail!("cargo could not build {}", names.join(", "));
+        }
+        let mut binaries = Binaries::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
+            if let (Some(path), Some(name)) = (message["executable"].as_str(), message["target"]["name"].as_str()) {
+                binaries.insert(name.to_owned(), path.into());
+            }
+        }
+        for name in names {
+            if !binaries.contains_key(*name) {
+                bail!("cargo built no executable called {name}");
+            }
+        }
+        Ok(binaries)
     }
-    Ok(binaries)
 }
 
 /// The target that rustc builds for if it is told nothing: x86_64-unknown-linux-gnu.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use lab::figures::{Fate, Figure, Figures, Run, Tally};
 use lab::memory::{self, Tool};
-use lab::programs::{self, Profile};
+use lab::programs::{self, Build, Profile};
 use lab::scene::{self, Scene};
 use lab::stage::Privacy;
 
@@ -45,7 +45,7 @@ impl Memory {
         let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
         let ports = match &self.programs {
             Some(folder) => programs::search(folder, &names)?,
-            None => programs::build_in(programs::root(), &names, Profile::Release, self.tool == Tool::Asan)?,
+            None => Build { root: programs::root(), profile: Profile::Release, asan: self.tool == Tool::Asan, quiet: false }.run(&names)?,
         };
         let privacy = Privacy::find(true);
         let mut wrong = Vec::new();
