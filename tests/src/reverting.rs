@@ -1,10 +1,9 @@
 //! `lab reverts`.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -121,7 +120,7 @@ impl Bench {
             Shown::Faults => &["faults", program],
             Shown::Hostile(name) => &["hostile", name],
         };
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = Command::new(format!("/proc/{}/exe", process::id()));
         command.args(args).arg("--programs").arg(folder.path()).stdin(Stdio::null());
         Ok(command.output().context("cannot run lab")?.status.success())
     }
