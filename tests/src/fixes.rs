@@ -58,12 +58,3 @@ fn row(line: &str) -> Result<Row> {
     };
     Ok(Row { fixes: cells[1].split(", ").map(fix).collect::<Result<_>>()?, test: cells[5].to_owned() })
 }
-
-/// The lines whose fix nothing shows at run time, and which have not what the README says: none.
-///
-/// # Errors
-///
-/// As [`rows`], or if a source cannot be read.
-pub fn unheld(_root: &Path) -> Result<Vec<String>> {
-    Ok(Vec::new())
-}

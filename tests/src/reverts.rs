@@ -24,7 +24,7 @@ pub enum Shown {
     Faults,
     /// A hostile input is not followed by what is expected.
     Hostile(String),
-    /// Nothing at run time: the line in the source is held to what the README says of it.
+    /// Nothing at run time: the line in the source has not the text any more that the edit replaces.
     Reading,
 }
 
