@@ -8,6 +8,7 @@ use std::process::{self, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
 
@@ -15,6 +16,7 @@ use crate::actor::{Actor, Pulse, end_name};
 use crate::numbers::Numbers;
 use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
+use crate::signals;
 use crate::sockets::{self, Row, Socket};
 use crate::stage::TRACE_FOLDER;
 use crate::strace;
@@ -103,13 +105,15 @@ const LENIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// If a program does something other than the scene says, or nothing for the time limit: the error
-/// says where, and shows the difference between the scene and what happened.
+/// says where, and shows the difference between the scene and what happened. If a signal has asked
+/// us to end.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
     let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
                 audience.step(step);
+                signals::check()?;
                 cast.act(step)
             })
         } else {
@@ -311,6 +315,7 @@ impl Cast<'_> {
     fn wait<T>(&mut self, mut done: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
         loop {
+            signals::check()?;
             for actor in &mut self.actors {
                 actor.look()?;
             }
@@ -327,7 +332,11 @@ impl Cast<'_> {
     /// Lets time pass until a program writes something, a breath at the most; takes in what it wrote.
     fn pump(&mut self) -> Result<()> {
         let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        poll(&mut fds, PollTimeout::from(BREATH))?;
+        match poll(&mut fds, PollTimeout::from(BREATH)) {
+            // A signal has come, and is seen to before the next breath.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("cannot wait for the programs"),
+        }
         drop(fds);
         for actor in &mut self.actors {
             actor.look()?;

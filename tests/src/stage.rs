@@ -21,10 +21,11 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 use procfs::process::{FDTarget, all_processes};
-use tempfile::TempDir;
 
+use crate::folder::Folder;
 use crate::play::C_FOLDER;
 use crate::programs::Binaries;
+use crate::signals;
 use crate::time_wait;
 
 /// The ports that the programs listen on.
@@ -103,12 +104,13 @@ fn loopback_up() -> io::Result<()> {
     Ok(())
 }
 
-/// The place of one scene; dropping it clears it away.
+/// The place of one scene; dropping it clears it away. While there is one, the signals that ask us
+/// to end are [noted](signals) only.
 pub struct Stage {
     // Dropped in this order: nothing under a cover is in use when it goes.
     _covers: Vec<Cover>,
     _turn: Option<Flock<File>>,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl Stage {
@@ -117,8 +119,11 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// If a port is taken by something else, or our turn does not come within two minutes.
+    /// If a port is taken by something else, our turn does not come within two minutes, or a signal
+    /// has asked us to end.
     pub fn set(privacy: Privacy, ports: &Binaries, c: &Binaries) -> Result<Stage> {
+        signals::watch();
+        signals::check()?;
         let turn = match privacy {
             Privacy::Namespaces => {
                 unshare(CloneFlags::CLONE_NEWNET).context("cannot get another network namespace")?;
@@ -132,7 +137,7 @@ impl Stage {
                 Some(turn)
             }
         };
-        let folder = tempfile::Builder::new().prefix("lab-").tempdir().context("cannot make a working folder")?;
+        let folder = Folder::new()?;
         // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         let c_folder = folder.path().join(C_FOLDER);
@@ -196,6 +201,7 @@ fn wait_for_turn() -> Result<Flock<File>> {
             Err((back, _)) if start.elapsed() < TURN_LIMIT => file = back,
             Err(_) => bail!("another scene has been playing for {} s; it holds {}", TURN_LIMIT.as_secs(), path.display()),
         }
+        signals::check()?;
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -12,6 +12,7 @@ use crate::mask::{Mask, one_draw};
 use crate::play;
 use crate::programs::Binaries;
 use crate::scene::Scene;
+use crate::signals;
 use crate::stage::{Privacy, Stage};
 
 /// How long the tracer may take to write its last line after the program's end.
@@ -135,6 +136,7 @@ pub fn read(who: &str, program: &str, log: &Path) -> Result<Vec<Trace>> {
         if start.elapsed() > LIMIT {
             bail!("time-out after {} s: strace does not finish the trace of {who}", LIMIT.as_secs());
         }
+        signals::check()?;
         thread::sleep(Duration::from_millis(1));
     }
 }
