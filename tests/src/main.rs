@@ -23,6 +23,7 @@ use lab::scene::{self, Action, Scene, Step};
 use lab::signals;
 use lab::sockets;
 use lab::stage::{Privacy, Stage};
+use lab::strace;
 use lab::table;
 use reading::Read;
 
@@ -139,6 +140,9 @@ fn list() -> Result<()> {
 
 fn replay(options: &Replay) -> Result<()> {
     let scenes = choose(scene::read_all(programs::root())?, &options.names)?;
+    if scenes.iter().any(|scene| scene.uses("strace")) {
+        strace::available()?;
+    }
     let mut names: Vec<&str> = scenes.iter().flat_map(Scene::programs).collect();
     names.sort_unstable();
     names.dedup();

@@ -3,6 +3,7 @@
 //! Nothing here sleeps for a guessed time. Before someone types or starts something, every program
 //! is at rest: asleep, and not having run between two looks. Each wait has a limit.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -175,7 +176,7 @@ impl Cast<'_> {
             self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), outcome: None, log });
         }
         let mut process = Command::new(&words[0]);
-        process.args(&words[1..]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
         self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout)?);
         Ok(())
     }

@@ -119,6 +119,11 @@ impl Scene {
         names
     }
 
+    /// Whether one of its steps runs this tool, such as strace, which is no program of this repository.
+    pub fn uses(&self, tool: &str) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
+    }
+
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
     pub fn parting(&self, who: &str) -> Option<&Parting> {
         let (of, is_child) = who.strip_suffix(" child").map_or((who, false), |of| (of, true));

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,7 @@ fn a_missing_program_is_named() {
 
 #[test]
 fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
+    let _turn = TURN.lock();
     // If something else on this machine has the port, it is taken all the same.
     let _taken = UdpSocket::bind("0.0.0.0:43211");
     let text = complaint(&lab(&["replay", "two-clients", "--no-namespaces"]));
@@ -78,6 +80,25 @@ fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
     let text = String::from_utf8_lossy(&output.stderr);
     // Where there are no namespaces to be had, the port is in the way, and the message says so.
     assert!(output.status.success() || text.contains("network namespaces"), "{text}");
+}
+
+/// Those who need the ports of the network that all share, and those who take them.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_path_in_the_way_is_named_where_it_matters() {
+    let _turn = TURN.lock();
+    let play = |scene| lab(&["replay", scene, "--no-namespaces"]);
+    let path = Path::new("/tmp/unix_udp_client");
+    // What someone else has there is left alone.
+    let Ok(()) = fs::create_dir(path) else { return };
+    let (concerned, other) = (play("path-datagram"), play("udpclient-usage"));
+    fs::remove_dir(path).unwrap();
+    let text = complaint(&concerned);
+    if !text.contains(" port ") {
+        assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
+        assert!(other.status.success(), "{other:?}");
+    }
 }
 
 #[test]
@@ -91,21 +112,25 @@ fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
     assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
 }
 
-/// lab strace with a PATH on which strace is this script, or is not.
-fn strace_with(script: Option<&str>) -> String {
+/// What lab says with a PATH on which strace is this script, or is not.
+fn with_strace(script: Option<&str>, args: &[&str]) -> String {
     let folder = TempDir::new().unwrap();
     if let Some(script) = script {
         let path = folder.path().join("strace");
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(["strace", "two-clients"]).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(args).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
     complaint(&output)
 }
 
 #[test]
 fn what_is_wrong_with_strace_is_named() {
-    assert_eq!(strace_with(None), "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n");
+    let strace_with = |script| with_strace(script, &["strace", "two-clients"]);
+    let missing = "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n";
+    assert_eq!(strace_with(None), missing);
+    // Nothing is built or played before that is said.
+    assert_eq!(with_strace(None, &["replay", "one-client", "socketpair-fails"]), missing);
     let old = "#!/bin/sh\necho 'strace -- version 4.26'\n";
     assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.3 is needed\n");
     let other = "#!/bin/sh\necho 'another tool'\n";
@@ -206,7 +231,7 @@ fn nobody_has_to_read_to_the_end() {
     assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
 }
 
-/// `lab replay udpclient-usage`, in which the client now waits for a message and `lab` for its line.
+/// `lab replay` of a scene in which, with these programs, one waits for a message and `lab` for a line.
 fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Child {
     let programs = programs.to_str().unwrap();
     Command::new(env!("CARGO_BIN_EXE_lab"))
