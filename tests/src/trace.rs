@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use regex::{Captures, Regex};
 
-use crate::mask::{Mask, one_draw};
+use crate::mask::{Mask, one_draw, one_look};
 use crate::play;
 use crate::programs::Binaries;
 use crate::scene::Scene;
@@ -170,6 +170,7 @@ fn lines(text: &str) -> Vec<String> {
     let mut mask = Mask::default();
     let mut lines = text.lines().take(FLOOD).map(|line| without_padding(&mask.line(line))).collect();
     one_draw(&mut lines);
+    one_look(&mut lines);
     lines
 }
 
