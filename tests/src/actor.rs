@@ -208,7 +208,8 @@ impl Actor {
         pulses
     }
 
-    /// Ends it at once, as at the end of a scene that failed.
+    /// Ends it at once, as at the end of a scene that failed. It leads the session of its terminal,
+    /// so that the kernel sends SIGHUP to what it has started.
     fn kill(&mut self) {
         if self.end.is_none() {
             // Errors mean that it has ended meanwhile.

@@ -76,54 +76,61 @@ pub fn parts(line: &str) -> Vec<&str> {
 
 /// Says how the traces' own calls differ if they do so otherwise than the scene says: one line.
 pub fn judge(c: &[String], port: &[String], parting: Option<&Parting>) -> Option<String> {
-    let differences: Vec<usize> = (0..c.len().max(port.len())).filter(|at| c.get(*at) != port.get(*at)).collect();
-    let line = |lines: &[String], at: usize| lines.get(at).map_or("nothing", String::as_str).to_owned();
-    let both = |at: usize| (line(c, at), line(port, at));
-    let Some(first) = differences.first().copied() else {
+    if c == port {
         return match parting {
             None | Some(Parting::Undefined) => None,
             Some(parting) => Some(format!("the scene says '{parting}', and the traces are the same")),
         };
+    }
+    let (differs, then) = match parting {
+        None => (&[][..], None),
+        Some(Parting::Undefined) => return None,
+        Some(Parting::Defined { differs, then }) => (differs.as_slice(), then.as_ref()),
     };
-    let wrong = match parting {
-        None => Some(first),
-        Some(Parting::Undefined) => None,
-        Some(Parting::Calls { c: in_c, port: here }) => {
-            let is_said = |lines: &[String], said: &str| said.split(" or ").any(|said| said == name(&line(lines, first)));
-            (!is_said(c, in_c) || !is_said(port, here)).then_some(first)
-        }
-        Some(Parting::Differs { calls }) => {
-            let is_said = |line: &Option<String>| line.as_ref().is_none_or(|line| calls.iter().any(|call| call == name(line)));
-            let wrong = rows(c, port).into_iter().find_map(|row| match row {
-                Row::Differ(c, port) if !is_said(&c) || !is_said(&port) => Some((c, port)),
-                _ => None,
-            });
-            let (in_c, here) = wrong?;
-            return Some(disagree(parting, in_c.as_deref().unwrap_or("nothing"), here.as_deref().unwrap_or("nothing")));
-        }
+    let said = parting.map(|parting| format!(", where the scene says '{parting}'")).unwrap_or_default();
+    let (at_c, at_port) = match (first_other(c, port, differs), then) {
+        (None, None) => return None,
+        (None, Some(_)) => return Some(format!("they do not part{said}")),
+        (Some(at), _) => at,
     };
-    let (in_c, here) = both(wrong?);
-    Some(disagree(parting, &in_c, &here))
+    let line = |lines: &[String], at: usize| lines.get(at).map_or("nothing", String::as_str).to_owned();
+    let (in_c, here) = (line(c, at_c), line(port, at_port));
+    let is_said = |line: &str, said: &str| said.split(" or ").any(|said| said == name(line));
+    let is_so = then.is_some_and(|(c, port)| is_said(&in_c, c) && is_said(&here, port));
+    (!is_so).then(|| format!("they differ{said}: in C {in_c}, here {here}"))
 }
 
-fn disagree(parting: Option<&Parting>, in_c: &str, here: &str) -> String {
-    let said = parting.map(|parting| format!(", where the scene says '{parting}'")).unwrap_or_default();
-    format!("they differ{said}: in C {in_c}, here {here}")
+/// Where the traces part: the first lines, one of each, that are not the same, and none of the calls
+/// that a scene names as those that differ.
+fn first_other(c: &[String], port: &[String], differs: &[String]) -> Option<(usize, usize)> {
+    let is_other = |line: &String| {
+        !differs.iter().any(|said| {
+            let (call, text) = said.split_once(' ').unwrap_or((said, ""));
+            call == name(line) && line.contains(text)
+        })
+    };
+    let other = |lines: &[String], from: usize| lines[from..].iter().position(is_other).map_or(lines.len(), |at| from + at);
+    capture_diff_slices(Algorithm::Myers, c, port).into_iter().find_map(|op| {
+        let (of_c, of_port) = (op.old_range(), op.new_range());
+        let differ = !matches!(op, DiffOp::Equal { .. });
+        (differ && c[of_c.clone()].iter().chain(&port[of_port.clone()]).any(is_other)).then(|| (other(c, of_c.start), other(port, of_port.start)))
+    })
+}
+
+/// Says how a port's own calls differ from those recorded of it: one line.
+pub fn judge_port(recorded: &[String], here: &[String]) -> Option<String> {
+    let at = (0..recorded.len().max(here.len())).find(|at| recorded.get(*at) != here.get(*at))?;
+    let line = |lines: &[String]| lines.get(at).map_or("nothing", String::as_str).to_owned();
+    Some(format!("the port does otherwise than recorded of it: there {}, here {}", line(recorded), line(here)))
 }
 
 /// What of a C program's own calls a comparison with the port needs, where the scene shows a fix.
 pub fn up_to_parting(own: Vec<String>, port: &[String], parting: Option<&Parting>) -> Vec<String> {
     let len = match parting {
-        None | Some(Parting::Differs { .. }) => own.len(),
         // What is not defined may be the same all the same, in this build of the C programs.
-        Some(Parting::Undefined) => {
-            if own == port {
-                own.len()
-            } else {
-                0
-            }
-        }
-        Some(Parting::Calls { .. }) => own.iter().zip(port).take_while(|(c, port)| c == port).count() + 1,
+        Some(Parting::Undefined) if own != port => 0,
+        Some(Parting::Defined { differs, then: Some(_) }) => first_other(&own, port, differs).map_or(own.len(), |(at, _)| at + 1),
+        _ => own.len(),
     };
     own.into_iter().take(len).collect()
 }
@@ -161,6 +168,14 @@ mod tests {
         let rows = rows(&lines(&C), &lines(&C));
         assert_eq!(count(&rows), (3, 3));
         assert_eq!(judge(&lines(&C), &lines(&C), None), None);
+        assert_eq!(judge_port(&lines(&C), &lines(&C)), None);
+    }
+
+    #[test]
+    fn a_port_is_held_to_what_is_recorded_of_it() {
+        let said = judge_port(&lines(&C), &lines(&[C[0], C[1], "close(5) = 0"])).unwrap();
+        assert_eq!(said, "the port does otherwise than recorded of it: there close(3) = 0, here close(5) = 0");
+        assert!(judge_port(&lines(&C), &lines(&C[..3])).is_some() && judge_port(&lines(&C[..3]), &lines(&C)).is_some());
     }
 
     #[test]
@@ -199,7 +214,7 @@ mod tests {
     #[test]
     fn a_parting_is_held_to_what_the_scene_says() {
         let port = lines(&[C[0], "write(2) = 1", "exit_group(1) = ?"]);
-        let part = |c: &str, port: &str| Some(Parting::Calls { c: c.into(), port: port.into() });
+        let part = |c: &str, port: &str| Some(Parting::Defined { differs: Vec::new(), then: Some((c.into(), port.into())) });
         assert_eq!(judge(&lines(&C), &port, part("bind", "write").as_ref()), None);
         assert_eq!(judge(&lines(&C), &port, part("close or bind", "write").as_ref()), None);
         assert!(judge(&lines(&C), &port, part("close", "write").as_ref()).is_some());
@@ -214,13 +229,31 @@ mod tests {
     #[test]
     fn a_difference_is_held_to_the_call_that_the_scene_names() {
         let port = lines(&[C[0], "bind(3, 110) = 0", C[2], C[3]]);
-        let differs = |calls: &[&str]| Some(Parting::Differs { calls: lines(calls) });
+        let differs = |calls: &[&str]| Some(Parting::Defined { differs: lines(calls), then: None });
         assert_eq!(judge(&lines(&C), &port, differs(&["bind"]).as_ref()), None);
         assert!(judge(&lines(&C), &port, differs(&["close"]).as_ref()).is_some());
         assert!(judge(&lines(&C), &lines(&C), differs(&["bind"]).as_ref()).is_some());
         let without_close = lines(&[C[0], "bind(3, 110) = 0", C[3]]);
         assert!(judge(&lines(&C), &without_close, differs(&["bind"]).as_ref()).is_some());
         assert_eq!(judge(&lines(&C), &without_close, differs(&["bind", "close"]).as_ref()), None);
+        // By a text in their lines.
+        assert_eq!(judge(&lines(&C), &port, differs(&["bind (3, 1"]).as_ref()), None);
+        assert!(judge(&lines(&C), &port, differs(&["bind (3, 16"]).as_ref()).is_some());
+    }
+
+    #[test]
+    fn a_difference_may_come_before_the_parting() {
+        let port = lines(&[C[0], "setsockopt(3) = 0", C[1], "write(2) = 1", "exit_group(1) = ?"]);
+        let part = |differs: &[&str], c: &str, port: &str| Some(Parting::Defined { differs: lines(differs), then: Some((c.into(), port.into())) });
+        let said = part(&["setsockopt"], "close", "write");
+        assert_eq!(judge(&lines(&C), &port, said.as_ref()), None);
+        assert_eq!(up_to_parting(lines(&C), &port, said.as_ref()), lines(&C[..3]));
+        assert_eq!(judge(&lines(&C[..3]), &port, said.as_ref()), None);
+        assert!(judge(&lines(&C), &port, part(&["setsockopt"], "bind", "write").as_ref()).is_some());
+        assert!(judge(&lines(&C), &port, part(&[], "close", "write").as_ref()).is_some());
+        let port = lines(&[C[0], "setsockopt(3) = 0", C[1], C[2], C[3]]);
+        let text = judge(&lines(&C), &port, said.as_ref()).unwrap();
+        assert_eq!(text, "they do not part, where the scene says 'differs: setsockopt; in C: close, here: write'");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `lab strace`, `lab check` and `lab record`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -163,6 +162,12 @@ impl Check {
                     Some(c) if !self.c.is_empty() => trace::run_c(scene, privacy, &ports, &only(c, scene), Some(&self.c), &options)?,
                     _ => trace::run(scene, privacy, &ports, &none, &options)?,
                 };
+                if c.is_none() && scene.parts() {
+                    let recorded = golden::read(&golden::port_path(programs::root(), &scene.name, self.stdout))?;
+                    for (recorded, here) in compare::pair(recorded, parted(scene, &here)) {
+                        wrong.extend(compare::judge_port(&recorded.lines, &here.lines).map(|why| format!("{}: {} ({}): {why}", scene.name, here.who, here.program)));
+                    }
+                }
                 for (in_c, here) in compare::pair(in_c.clone(), here) {
                     // Of what is not defined the golden has nothing, or what was the same nevertheless.
                     let recorded = c.is_none() && !in_c.lines.is_empty();
@@ -268,7 +273,7 @@ impl Record {
         let privacy = Privacy::find(true);
         for scene in scenes {
             let (c, ports, none) = (only(&c, scene), only(&ports, scene), Binaries::new());
-            let record = |stdout| -> Result<String> {
+            let record = |stdout| -> Result<(String, String)> {
                 let options = play::Options { stdout, ..Default::default() };
                 let in_c = trace::run_c(scene, privacy, &none, &c, None, &options)?;
                 // Where the traces part, what C does later is not recorded: it may be without end.
@@ -277,17 +282,23 @@ impl Record {
                     let here = here.iter().find(|here| here.who == trace.who).map(Trace::own).unwrap_or_default();
                     Trace { lines: compare::up_to_parting(trace.own(), &here, scene.parting(&trace.who)), ..trace.clone() }
                 };
-                Ok(golden::text(&in_c.iter().map(own).collect::<Vec<_>>()))
+                Ok((golden::text(&in_c.iter().map(own).collect::<Vec<_>>()), golden::text(&parted(scene, &here))))
             };
             for stdout in [Stdout::Terminal, Stdout::Pipe] {
-                let path = golden::path(programs::root(), &scene.name, stdout);
-                fs::create_dir_all(path.parent().expect("a golden lies in a folder"))?;
-                fs::write(&path, record(stdout)?).with_context(|| format!("cannot write {}", path.display()))?;
+                let (in_c, here) = record(stdout)?;
+                golden::write(&golden::path(programs::root(), &scene.name, stdout), &in_c)?;
+                golden::write(&golden::port_path(programs::root(), &scene.name, stdout), &here)?;
             }
             anstream::println!("{}", scene.name);
         }
         Ok(())
     }
+}
+
+/// The own calls of the processes that do otherwise than in C, as the scene says.
+fn parted(scene: &Scene, traces: &[Trace]) -> Vec<Trace> {
+    let parted = traces.iter().filter(|trace| scene.parting(&trace.who).is_some());
+    parted.map(|trace| Trace { lines: trace.own(), ..trace.clone() }).collect()
 }
 
 /// The scenes of these names, or all of them if there is no name.

@@ -20,6 +20,8 @@ pub struct Fix {
 /// A row of a table of fixes: the same fix, at one place or some.
 pub struct Row {
     pub fixes: Vec<Fix>,
+    /// The cell that says what the port does instead.
+    pub port: String,
     /// The cell that names the test.
     pub test: String,
 }
@@ -56,5 +58,5 @@ fn row(line: &str) -> Result<Row> {
         let (program, line) = place.split_once(':').with_context(|| format!("'{place}' is not PROGRAM:LINE"))?;
         Ok(Fix { program: program.to_owned(), line: line.parse().with_context(|| format!("'{place}' is not PROGRAM:LINE"))?, name: cells[0].to_owned() })
     };
-    Ok(Row { fixes: cells[1].split(", ").map(fix).collect::<Result<_>>()?, test: cells[5].to_owned() })
+    Ok(Row { fixes: cells[1].split(", ").map(fix).collect::<Result<_>>()?, port: cells[4].to_owned(), test: cells[5].to_owned() })
 }

@@ -2,6 +2,10 @@
 //!
 //! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call,
 //! signal and end. They are written by `cargo lab record` from the C programs, never by hand.
+//!
+//! Where a scene shows a fix, C cannot say all that the port is to call. Of the processes of which
+//! the scene says so, `tests/golden/port` has what the port has been seen to call: not C's word, but
+//! a change there is noticed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,11 +19,19 @@ use crate::trace::Trace;
 ///
 /// stdio fills its buffer for a file as it does for a pipe, and the goldens are the same.
 pub fn path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
-    let kind = match stdout {
+    root.join("tests/golden").join(kind(stdout)).join(format!("{scene}.trace"))
+}
+
+/// What is recorded of the ports themselves in a scene that shows a fix.
+pub fn port_path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
+    root.join("tests/golden/port").join(kind(stdout)).join(format!("{scene}.trace"))
+}
+
+fn kind(stdout: Stdout) -> &'static str {
+    match stdout {
         Stdout::Terminal => "terminal",
         Stdout::Pipe | Stdout::File => "pipe",
-    };
-    root.join("tests/golden").join(kind).join(format!("{scene}.trace"))
+    }
 }
 
 /// These processes, whose lines are their own calls, as a golden has them.
@@ -33,6 +45,21 @@ pub fn text(traces: &[Trace]) -> String {
         }
     }
     text
+}
+
+/// Writes a golden, or removes it if there is nothing for it to say.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    if text.is_empty() {
+        // There may well be none.
+        let _ = fs::remove_file(path);
+        return Ok(());
+    }
+    let folder = path.parent().context("a golden lies in a folder")?;
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The traces of a golden; their lines are the own calls alone.
@@ -63,8 +90,10 @@ mod tests {
         let traces = [trace("server", &["socket(AF_INET) = 3", "+++ exited with 0 +++"]), trace("server 2", &["--- SIGINT {} ---"])];
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("scene.trace");
-        fs::write(&path, text(&traces)).unwrap();
+        write(&path, &text(&traces)).unwrap();
         assert_eq!(read(&path).unwrap(), traces);
+        write(&path, "").unwrap();
+        assert!(!path.exists());
         assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("cargo lab record"));
     }
 }

@@ -12,7 +12,6 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -25,8 +24,10 @@ use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene, Step};
+use lab::signals;
 use lab::sockets;
 use lab::stage::{Privacy, Stage};
+use lab::strace;
 use lab::table;
 use reading::Read;
 use reverting::Reverts;
@@ -114,6 +115,8 @@ fn main() -> ExitCode {
         Task::Sockets { whose } => list_sockets(&whose),
         Task::Peer(peer) => peer.run(),
     };
+    // What it has interrupted is cleared away.
+    signals::obey();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Who reads us has seen enough, as with `| head`.
@@ -152,6 +155,9 @@ fn list() -> Result<()> {
 
 fn replay(options: &Replay) -> Result<()> {
     let scenes = choose(scene::read_all(programs::root())?, &options.names)?;
+    if scenes.iter().any(|scene| scene.uses("strace")) {
+        strace::available()?;
+    }
     let mut names: Vec<&str> = scenes.iter().flat_map(Scene::programs).collect();
     names.sort_unstable();
     names.dedup();
@@ -256,7 +262,10 @@ impl Audience for Screen {
             Action::Part(_) => return,
         };
         if step.action.is_by_a_person() {
-            thread::sleep(self.pause);
+            signals::sleep(self.pause);
+        }
+        if signals::noted().is_some() {
+            return;
         }
         // Nobody may be reading any more; the scene goes on to its end, and its outcome counts.
         let _ = writeln!(anstream::stdout(), "{colour}{:<width$} |{colour:#} {text}", step.actor);

@@ -41,7 +41,7 @@ impl Mask {
     pub fn line(&mut self, line: &str) -> String {
         static PATTERNS: OnceLock<Vec<Regex>> = OnceLock::new();
         let patterns = PATTERNS.get_or_init(|| RULES.iter().map(|(_, pattern, _)| Regex::new(pattern).expect("the rules are regular expressions")).collect());
-        let mut line = line.to_owned();
+        let mut line = without_what_has_come(line);
         for ((kind, ..), pattern) in RULES.iter().zip(patterns) {
             line = pattern.replace_all(&line, |found: &Captures| self.replace(kind, found)).into_owned();
         }
@@ -77,6 +77,18 @@ impl Mask {
 /// a number would make some names likelier than others.
 pub fn one_draw(lines: &mut Vec<String>) {
     lines.dedup_by(|line, before| line == before && line.starts_with("getrandom("));
+}
+
+/// Receives that do not wait, one after the other, as one.
+pub fn one_look(lines: &mut Vec<String>) {
+    lines.dedup_by(|line, before| line == before && line.contains("‹what has come›"));
+}
+
+/// A receive that does not wait, without what it found: that is a matter of time.
+fn without_what_has_come(line: &str) -> String {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| Regex::new(r"^(recvfrom\(\d+, ).*(, \d+, MSG_DONTWAIT, NULL, NULL\) += ).*$").expect("a regular expression"));
+    pattern.replace(line, "$1‹what has come›$2‹how much›").into_owned()
 }
 
 /// Whether a port is one that the kernel gives to sockets that are not bound.
@@ -180,6 +192,19 @@ mod tests {
         let mut lines = mask(&[r#"getrandom("\x01", 8, GRND_NONBLOCK) = 8"#, r#"getrandom("\x02", 8, GRND_NONBLOCK) = 8"#, "getpid() = 7", "getpid() = 7"]);
         one_draw(&mut lines);
         assert_eq!(lines, [r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#, "getpid() = ‹pid 1›", "getpid() = ‹pid 1›"]);
+    }
+
+    #[test]
+    fn what_a_receive_that_does_not_wait_finds_is_masked() {
+        let mut lines = mask(&[
+            "recvfrom(4, 0x7ffe325cb350, 1024, MSG_DONTWAIT, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)",
+            r#"recvfrom(4, "x, 1", 1024, MSG_DONTWAIT, NULL, NULL) = 4"#,
+            r#"recvfrom(4, "", 1024, MSG_DONTWAIT, NULL, NULL) = 0"#,
+            "recvfrom(4, 0x7ffe325cb358, 1024, 0, NULL, NULL) = -1 EBADF (Bad file descriptor)",
+        ]);
+        one_look(&mut lines);
+        let look = "recvfrom(4, ‹what has come›, 1024, MSG_DONTWAIT, NULL, NULL) = ‹how much›";
+        assert_eq!(lines, [look, "recvfrom(4, ‹address 1›, 1024, 0, NULL, NULL) = -1 EBADF (Bad file descriptor)"]);
     }
 
     #[test]

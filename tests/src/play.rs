@@ -3,11 +3,13 @@
 //! Nothing here sleeps for a guessed time. Before someone types or starts something, every program
 //! is at rest: asleep, and not having run between two looks. Each wait has a limit.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
 
@@ -16,6 +18,7 @@ use crate::memory::Tool;
 use crate::numbers::Numbers;
 use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
+use crate::signals;
 use crate::sockets::{self, Row, Socket};
 use crate::stage::TRACE_FOLDER;
 use crate::strace;
@@ -106,13 +109,15 @@ const LENIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// If a program does something other than the scene says, or nothing for the time limit: the error
-/// says where, and shows the difference between the scene and what happened.
+/// says where, and shows the difference between the scene and what happened. If a signal has asked
+/// us to end.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
     let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
                 audience.step(step);
+                signals::check()?;
                 cast.act(step)
             })
         } else {
@@ -177,7 +182,7 @@ impl Cast<'_> {
             self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), outcome: None, log });
         }
         let mut process = Command::new(&words[0]);
-        process.args(&words[1..]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
         self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout)?);
         Ok(())
     }
@@ -317,6 +322,7 @@ impl Cast<'_> {
     fn wait<T>(&mut self, mut done: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
         loop {
+            signals::check()?;
             for actor in &mut self.actors {
                 actor.look()?;
             }
@@ -333,7 +339,11 @@ impl Cast<'_> {
     /// Lets time pass until a program writes something, a breath at the most; takes in what it wrote.
     fn pump(&mut self) -> Result<()> {
         let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        poll(&mut fds, PollTimeout::from(BREATH))?;
+        match poll(&mut fds, PollTimeout::from(BREATH)) {
+            // A signal has come, and is seen to before the next breath.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("cannot wait for the programs"),
+        }
         drop(fds);
         for actor in &mut self.actors {
             actor.look()?;

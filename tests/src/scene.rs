@@ -15,7 +15,8 @@
 //! | `server ^Z` | stops the program, until `server $ fg` |
 //! | `client = 0` | expects the program to end with this exit status, or by this signal |
 //! | `server ! in C: sendto, here: write` | plays nothing: says where the traces of the C program and the port part, and with which call each goes on |
-//! | `server ! differs: setsockopt, close` | plays nothing: says that these calls are not the same, or only one of the two makes them, and all others are |
+//! | `server ! differs: setsockopt, write send` | plays nothing: says that these calls, setsockopt and those of write with `send` in their line, are not the same, or only one of the two makes them, and all others are |
+//! | `server ! differs: setsockopt; in C: listen, here: write` | plays nothing: both, up to where the traces part |
 //! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
 //!
 //! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name; `{pid}` and
@@ -79,11 +80,14 @@ pub enum Action {
 /// Where the trace of a C program parts from that of its port, because the scene shows a fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parting {
-    /// The first own calls that are not the same, by name; "write or recvfrom" if it depends on
-    /// what standard output is.
-    Calls { c: String, port: String },
-    /// The only calls that are not the same, or that only one of the two makes.
-    Differs { calls: Vec<String> },
+    Defined {
+        /// The calls that are not the same, or that only one of the two makes: `NAME`, or `NAME TEXT`
+        /// for those that have this text in their line.
+        differs: Vec<String>,
+        /// The next calls that are not the same, the C program's and the port's, by name; "write or
+        /// recvfrom" if it depends on what standard output is. What comes behind them is not compared.
+        then: Option<(String, String)>,
+    },
     /// The C program's behaviour is not defined.
     Undefined,
 }
@@ -117,6 +121,11 @@ impl Scene {
             }
         }
         names
+    }
+
+    /// Whether one of its steps runs this tool, such as strace, which is no program of this repository.
+    pub fn uses(&self, tool: &str) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
     }
 
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
@@ -192,8 +201,12 @@ impl fmt::Display for Action {
 impl fmt::Display for Parting {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Parting::Calls { c, port } => write!(f, "in C: {c}, here: {port}"),
-            Parting::Differs { calls } => write!(f, "differs: {}", calls.join(", ")),
+            Parting::Defined { differs, then } => {
+                if !differs.is_empty() {
+                    write!(f, "differs: {}{}", differs.join(", "), if then.is_some() { "; " } else { "" })?;
+                }
+                then.as_ref().map_or(Ok(()), |(c, port)| write!(f, "in C: {c}, here: {port}"))
+            }
             Parting::Undefined => write!(f, "in C: undefined"),
         }
     }
@@ -348,16 +361,22 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
 }
 
 fn parse_parting(text: &str) -> Result<Parting> {
-    if let Some(calls) = text.strip_prefix("differs: ") {
-        return Ok(Parting::Differs { calls: calls.split(", ").map(str::to_owned).collect() });
-    }
     if text == "in C: undefined" {
         return Ok(Parting::Undefined);
     }
-    match text.strip_prefix("in C: ").and_then(|text| text.split_once(", here: ")) {
-        Some((c, port)) => Ok(Parting::Calls { c: c.to_owned(), port: port.to_owned() }),
-        None => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS' or 'in C: undefined'"),
-    }
+    let (differs, rest) = match text.strip_prefix("differs: ") {
+        Some(text) => {
+            let (calls, rest) = text.split_once("; ").map_or((text, None), |(calls, rest)| (calls, Some(rest)));
+            (calls.split(", ").map(str::to_owned).collect(), rest)
+        }
+        None => (Vec::new(), Some(text)),
+    };
+    let then = match rest.map(|rest| rest.strip_prefix("in C: ").and_then(|text| text.split_once(", here: "))) {
+        Some(None) => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS', both with '; ' between, or 'in C: undefined'"),
+        Some(Some((c, port))) => Some((c.to_owned(), port.to_owned())),
+        None => None,
+    };
+    Ok(Parting::Defined { differs, then })
 }
 
 fn parse_command(text: &str) -> Result<Command> {
@@ -427,6 +446,7 @@ mod tests {
         for (block, message) in [
             ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z = !"),
             ("server $ udpserver\nserver ! bind", "in C: CALL"),
+            ("server $ udpserver\nserver ! differs: bind; close", "in C: CALL"),
             ("server > x", "server has not been started"),
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),

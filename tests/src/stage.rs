@@ -10,21 +10,22 @@ use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 use procfs::process::{FDTarget, all_processes};
-use tempfile::TempDir;
 
+use crate::folder::Folder;
 use crate::play::C_FOLDER;
 use crate::programs::Binaries;
+use crate::signals;
 use crate::time_wait;
 
 /// The ports that the programs listen on.
@@ -34,8 +35,12 @@ const TCP_PORTS: [u16; 1] = [9501];
 /// The folder in the working folder that strace writes to, whoever it runs as.
 pub const TRACE_FOLDER: &str = "trace";
 
-/// The paths that programs bind whatever their working folder is.
-const PATHS: [&str; 3] = ["/tmp/unix_tcp", "/tmp/unix_udp_server", "/tmp/unix_udp_client"];
+/// The paths that programs bind or connect to whatever their working folder is, and these programs.
+const PATHS: [(&str, [&str; 2]); 3] = [
+    ("/tmp/unix_tcp", ["unix20_tcp_server", "unix20_tcp_client"]),
+    ("/tmp/unix_udp_server", ["unix30_udp_server", "unix30_udp_client"]),
+    ("/tmp/unix_udp_client", ["unix30_udp_server", "unix30_udp_client"]),
+];
 
 /// The folders where programs bind sockets, and what stands for each in the working folder.
 const COVERED: [(&str, &str); 2] = [("/tmp", ".tmp"), ("/var/tmp", ".var-tmp")];
@@ -103,12 +108,13 @@ fn loopback_up() -> io::Result<()> {
     Ok(())
 }
 
-/// The place of one scene; dropping it clears it away.
+/// The place of one scene; dropping it clears it away. While there is one, the signals that ask us
+/// to end are [noted](signals) only.
 pub struct Stage {
     // Dropped in this order: nothing under a cover is in use when it goes.
     _covers: Vec<Cover>,
     _turn: Option<Flock<File>>,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl Stage {
@@ -117,8 +123,11 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// If a port is taken by something else, or our turn does not come within two minutes.
+    /// If a port or a path is taken by something else, our turn does not come within two minutes, or a signal
+    /// has asked us to end.
     pub fn set(privacy: Privacy, ports: &Binaries, c: &Binaries) -> Result<Stage> {
+        signals::watch();
+        signals::check()?;
         let turn = match privacy {
             Privacy::Namespaces => {
                 unshare(CloneFlags::CLONE_NEWNET).context("cannot get another network namespace")?;
@@ -128,11 +137,15 @@ impl Stage {
             Privacy::Turns => {
                 let turn = wait_for_turn()?;
                 check_ports()?;
-                clear_paths()?;
+                for (path, programs) in PATHS {
+                    if let Some(program) = programs.iter().find(|name| ports.contains_key(**name) || c.contains_key(**name)) {
+                        clear(Path::new(path), program)?;
+                    }
+                }
                 Some(turn)
             }
         };
-        let folder = tempfile::Builder::new().prefix("lab-").tempdir().context("cannot make a working folder")?;
+        let folder = Folder::new()?;
         // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         let c_folder = folder.path().join(C_FOLDER);
@@ -196,6 +209,7 @@ fn wait_for_turn() -> Result<Flock<File>> {
             Err((back, _)) if start.elapsed() < TURN_LIMIT => file = back,
             Err(_) => bail!("another scene has been playing for {} s; it holds {}", TURN_LIMIT.as_secs(), path.display()),
         }
+        signals::check()?;
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -215,16 +229,18 @@ fn check_ports() -> Result<()> {
     Ok(())
 }
 
-/// Removes the sockets that the scene before has left behind.
-fn clear_paths() -> Result<()> {
-    for path in PATHS {
-        match fs::symlink_metadata(path) {
-            Ok(data) if data.file_type().is_socket() => fs::remove_file(path).with_context(|| format!("cannot remove {path}"))?,
-            Ok(_) => bail!("{path} is in the way; remove it, or run where lab may use mount namespaces"),
-            Err(_) => {}
-        }
-    }
-    Ok(())
+/// Removes the socket that a scene before has left at a path of this program.
+fn clear(path: &Path, program: &str) -> Result<()> {
+    let way_out = "remove it, or run where lab may use mount namespaces";
+    let shown = path.display();
+    let Ok(data) = fs::symlink_metadata(path) else { return Ok(()) };
+    let kind = match data.file_type() {
+        kind if kind.is_socket() => return fs::remove_file(path).map_err(|error| anyhow!("cannot remove the socket {shown} for {program}: {error}; {way_out}")),
+        kind if kind.is_dir() => "folder",
+        kind if kind.is_symlink() => "symbolic link",
+        _ => "file",
+    };
+    bail!("{shown} is a {kind} and in the way of {program}; {way_out}")
 }
 
 /// " by udpserver (pid 123); ...", as far as /proc tells, and the way out.
@@ -244,4 +260,30 @@ fn by_whom(port: u16) -> String {
         }
     }
     format!("; {way_out}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_cleared_away_and_nothing_else_is() {
+        let folder = TempDir::new().unwrap();
+        let (socket, file, sub, none) = (folder.path().join("socket"), folder.path().join("file"), folder.path().join("folder"), folder.path().join("none"));
+        drop(UnixListener::bind(&socket).unwrap());
+        File::create(&file).unwrap();
+        fs::create_dir(&sub).unwrap();
+        clear(&socket, "unix20_tcp_server").unwrap();
+        clear(&none, "unix20_tcp_server").unwrap();
+        assert!(!socket.exists());
+        for (path, kind) in [(file, "file"), (sub, "folder")] {
+            let error = clear(&path, "unix20_tcp_server").unwrap_err().to_string();
+            assert_eq!(error, format!("{} is a {kind} and in the way of unix20_tcp_server; remove it, or run where lab may use mount namespaces", path.display()));
+            assert!(path.exists());
+        }
+    }
 }

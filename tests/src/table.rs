@@ -56,8 +56,11 @@ fn difference(rows: &[Row], program: &str, scene: &str, parting: &Parting) -> St
     names.dedup();
     let what = match (names.is_empty(), parting) {
         (false, _) => names.join(", "),
-        (true, Parting::Calls { c, .. }) => format!("`{c}`"),
-        (true, Parting::Differs { calls }) => format!("`{}`", calls.join("`, `")),
+        (true, Parting::Defined { differs, then }) => {
+            let mut calls: Vec<&str> = differs.iter().filter_map(|said| said.split(' ').next()).chain(then.iter().map(|(c, _)| c.as_str())).collect();
+            calls.dedup();
+            format!("`{}`", calls.join("`, `"))
+        }
         (true, Parting::Undefined) => "not defined in C".to_owned(),
     };
     format!("{what} ({scene})")

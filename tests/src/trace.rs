@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use regex::{Captures, Regex};
 
-use crate::mask::{Mask, one_draw};
+use crate::mask::{Mask, one_draw, one_look};
 use crate::play;
 use crate::programs::Binaries;
 use crate::scene::Scene;
+use crate::signals;
 use crate::stage::{Privacy, Stage};
 
 /// How long the tracer may take to write its last line after the program's end.
@@ -135,6 +136,7 @@ pub fn read(who: &str, program: &str, log: &Path) -> Result<Vec<Trace>> {
         if start.elapsed() > LIMIT {
             bail!("time-out after {} s: strace does not finish the trace of {who}", LIMIT.as_secs());
         }
+        signals::check()?;
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -168,6 +170,7 @@ fn lines(text: &str) -> Vec<String> {
     let mut mask = Mask::default();
     let mut lines = text.lines().take(FLOOD).map(|line| without_padding(&mask.line(line))).collect();
     one_draw(&mut lines);
+    one_look(&mut lines);
     lines
 }
 

@@ -4,12 +4,18 @@ use std::fs;
 use std::io::Read;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{self, Command, Output, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lab::programs::{self, PROGRAMS, Profile};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use lab::strace;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::Pid;
+use procfs::process::{Process, Syscall, all_processes};
 use tempfile::TempDir;
 
 fn lab(args: &[&str]) -> Output {
@@ -63,6 +69,7 @@ fn a_missing_program_is_named() {
 
 #[test]
 fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
+    let _turn = TURN.lock();
     // If something else on this machine has the port, it is taken all the same.
     let _taken = UdpSocket::bind("0.0.0.0:43211");
     let text = complaint(&lab(&["replay", "two-clients", "--no-namespaces"]));
@@ -73,6 +80,25 @@ fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
     let text = String::from_utf8_lossy(&output.stderr);
     // Where there are no namespaces to be had, the port is in the way, and the message says so.
     assert!(output.status.success() || text.contains("network namespaces"), "{text}");
+}
+
+/// Those who need the ports of the network that all share, and those who take them.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_path_in_the_way_is_named_where_it_matters() {
+    let _turn = TURN.lock();
+    let play = |scene| lab(&["replay", scene, "--no-namespaces"]);
+    let path = Path::new("/tmp/unix_udp_client");
+    // What someone else has there is left alone.
+    let Ok(()) = fs::create_dir(path) else { return };
+    let (concerned, other) = (play("path-datagram"), play("udpclient-usage"));
+    fs::remove_dir(path).unwrap();
+    let text = complaint(&concerned);
+    if !text.contains(" port ") {
+        assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
+        assert!(other.status.success(), "{other:?}");
+    }
 }
 
 #[test]
@@ -86,21 +112,25 @@ fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
     assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
 }
 
-/// lab strace with a PATH on which strace is this script, or is not.
-fn strace_with(script: Option<&str>) -> String {
+/// What lab says with a PATH on which strace is this script, or is not.
+fn with_strace(script: Option<&str>, args: &[&str]) -> String {
     let folder = TempDir::new().unwrap();
     if let Some(script) = script {
         let path = folder.path().join("strace");
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(["strace", "two-clients"]).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(args).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
     complaint(&output)
 }
 
 #[test]
 fn what_is_wrong_with_strace_is_named() {
-    assert_eq!(strace_with(None), "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n");
+    let strace_with = |script| with_strace(script, &["strace", "two-clients"]);
+    let missing = "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n";
+    assert_eq!(strace_with(None), missing);
+    // Nothing is built or played before that is said.
+    assert_eq!(with_strace(None, &["replay", "one-client", "socketpair-fails"]), missing);
     let old = "#!/bin/sh\necho 'strace -- version 4.26'\n";
     assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.11 is needed\n");
     let other = "#!/bin/sh\necho 'another tool'\n";
@@ -199,4 +229,101 @@ fn nobody_has_to_read_to_the_end() {
     let mut text = String::new();
     lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
+}
+
+/// `lab replay` of a scene in which, with these programs, one waits for a message and `lab` for a line.
+fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Child {
+    let programs = programs.to_str().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["replay", scene, "--limit", "60", "--programs", programs])
+        .env("TMPDIR", folders)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The processes that work in a folder below this one, by name.
+fn at_work_in(folder: &Path) -> Vec<String> {
+    let is_there = |process: &Process| process.cwd().is_ok_and(|cwd| cwd.starts_with(folder));
+    let processes = all_processes().unwrap().flatten().filter(is_there);
+    processes.filter_map(|process| Some(process.stat().ok()?.comm)).collect()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "time-out: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn lab_folders(folders: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folders).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    // The second starts its program behind a strace.
+    let cases = [("udpclient-usage", "udpclient", "udpclient"), ("socketpair-fails", "unix10", "strace")];
+    for (scene, program, starts) in cases.into_iter().filter(|(_, _, starts)| *starts != "strace" || strace::available().is_ok()) {
+        let programs = folder_with("udpserver", &[program]);
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            let folders = TempDir::new().unwrap();
+            let mut lab = waiting_lab(programs.path(), scene, folders.path());
+            let at_work = || at_work_in(folders.path());
+            wait_until("the programs", || ["lab", starts, program].iter().all(|name| at_work().iter().any(|at_work| at_work == name)));
+            kill(Pid::from_raw(lab.id() as i32), signal).unwrap();
+            let end = lab.wait().unwrap();
+            assert_eq!(end.signal(), Some(signal as i32), "{scene}, {signal}: {end}");
+            assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new(), "{scene}, {signal}");
+            wait_until("the programs' end", || at_work().is_empty());
+            let mut text = String::new();
+            lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_a_pause() {
+    let programs = folder_with("udpclient", &["udpclient"]);
+    let folders = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
+    let mut lab = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let pid = lab.id() as i32;
+    let pauses = || matches!(Process::new(pid).and_then(|lab| lab.syscall()), Ok(Syscall::Blocked { argument_registers, .. }) if argument_registers[1..3] == [0, 60000]);
+    wait_until("the pause", pauses);
+    kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
+    wait_until("its end", || lab.try_wait().unwrap().is_some_and(|end| end.signal() == Some(Signal::SIGINT as i32)));
+    assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_a_killed_lab_leaves_the_next_one_removes() {
+    let programs = folder_with("udpserver", &["udpclient"]);
+    let folders = TempDir::new().unwrap();
+    let mut killed = waiting_lab(programs.path(), "udpclient-usage", folders.path());
+    let is_at_work = |times: usize| at_work_in(folders.path()).iter().filter(|name| *name == "udpclient").count() == times;
+    wait_until("the program", || is_at_work(1));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    // Its terminal is gone, and so is the program.
+    wait_until("the program's end", || is_at_work(0));
+    let left = lab_folders(folders.path());
+    assert_eq!(left.len(), 1, "{left:?}");
+
+    let mut lives = waiting_lab(programs.path(), "udpclient-usage", folders.path());
+    wait_until("the program", || is_at_work(1));
+    let kept = lab_folders(folders.path());
+    assert!(kept.len() == 1 && kept != left, "{kept:?}");
+    let mut third = waiting_lab(programs.path(), "udpclient-usage", folders.path());
+    wait_until("the programs", || is_at_work(2));
+    assert!(lab_folders(folders.path()).contains(&kept[0]));
+    for lab in [&mut lives, &mut third] {
+        kill(Pid::from_raw(lab.id() as i32), Signal::SIGTERM).unwrap();
+        lab.wait().unwrap();
+    }
 }

@@ -58,3 +58,44 @@ fn every_added_check_is_a_fix() {
         }
     }
 }
+
+/// The line of the source that is fixed there, without its comments.
+fn code(fix: &Fix) -> String {
+    let program = programs::find(&fix.program).unwrap_or_else(|| panic!("no program is called {}", fix.program));
+    let text = fs::read_to_string(root().join(program.source())).unwrap();
+    let line = text.lines().nth(fix.line - 1).unwrap_or_else(|| panic!("{} has no line {}", fix.program, fix.line));
+    Regex::new(r"// .*$|/\* .*? \*/").unwrap().replace_all(line, "").into_owned()
+}
+
+#[test]
+fn an_array_has_the_size_that_its_row_says() {
+    let cell = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
+    let mut arrays = 0;
+    for row in fixes::rows(root()).unwrap() {
+        let Some(found) = cell.captures(&row.port) else { continue };
+        for fix in &row.fixes {
+            let code = code(fix);
+            assert!(code.contains(&format!(" {}: ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
+            arrays += 1;
+        }
+    }
+    assert!(arrays > 0);
+}
+
+#[test]
+fn a_type_is_the_one_that_its_row_says() {
+    let mut types = 0;
+    for row in fixes::rows(root()).unwrap().iter().filter(|row| row.test == "the compiler: the types differ") {
+        for fix in &row.fixes {
+            let code = code(fix);
+            let wanted = match (row.port.as_str(), fix.name.as_str()) {
+                ("`%zd`", _) => vec!["%zd"],
+                (_, "socklen_t as int") => vec!["socklen_t"],
+                _ => vec!["ssize_t", "%zd"],
+            };
+            assert!(wanted.iter().any(|wanted| code.contains(wanted)), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
+            types += 1;
+        }
+    }
+    assert!(types > 0);
+}

@@ -8,7 +8,7 @@ mod common;
 
 use common::Builds;
 use lab::programs;
-use lab::scene::{self, Action, Scene};
+use lab::scene;
 use lab::strace;
 
 fn main() {
@@ -19,7 +19,7 @@ fn main() {
     let mut trials = Vec::new();
     for profile in Builds::PROFILES {
         for scene in &scenes {
-            let ignored = no_strace.as_deref().filter(|_| uses(scene, "strace"));
+            let ignored = no_strace.as_deref().filter(|_| scene.uses("strace"));
             let (name, folder) = (scene.name.clone(), builds.folder(profile));
             trials.push(common::trial(format!("{}/{name}", profile.name()), ignored, move || common::lab(&["replay", &name, "--pause", "0"], &[&folder])));
         }
@@ -27,8 +27,4 @@ fn main() {
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(builds);
     conclusion.exit();
-}
-
-fn uses(scene: &Scene, tool: &str) -> bool {
-    scene.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
 }
