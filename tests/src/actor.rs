@@ -81,18 +81,11 @@ impl Actor {
 
     /// Takes in what the program has written and whether it has ended.
     pub fn look(&mut self) -> Result<()> {
-        let mut buffer = [0; 4096];
-        while !self.closed {
-            match self.master.read(&mut buffer) {
-                Ok(0) => self.closed = true,
-                Ok(n) => self.screen.extend(&buffer[..n]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // What Linux says once nobody has the other end open.
-                Err(error) if error.raw_os_error() == Some(libc::EIO) => self.closed = true,
-                Err(error) => return Err(error).context("cannot read from the terminal"),
-            }
+        if !self.closed {
+            self.closed = take_in(&mut self.master, &mut self.screen).context("cannot read from the terminal")?;
         }
         if let Some(pipe) = &mut self.child.stdout {
+            let mut buffer = [0; 4096];
             // Nobody compares what a pipe carries with the scene; it must not fill, that is all.
             while matches!(pipe.read(&mut buffer), Ok(n) if n > 0) {}
         }
@@ -225,6 +218,25 @@ impl Drop for Actor {
     }
 }
 
+/// Takes in what there is at a terminal; tells whether nobody has its other end open any more.
+///
+/// Linux says EIO then. But it looks for what was written before it looks whether the other end is
+/// closed, and what is written and closed in between is still to be had: only a second EIO is the end.
+fn take_in(master: &mut impl Read, screen: &mut Vec<u8>) -> io::Result<bool> {
+    let mut buffer = [0; 4096];
+    let mut is_closed = false;
+    loop {
+        match master.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(n) => screen.extend(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.raw_os_error() == Some(libc::EIO) && is_closed => return Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => is_closed = true,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// In the child: a session with the terminal (now standard input) as its own; then the user.
 fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
     // A shell ignores Ctrl-C for what it runs in the background, and so would all that we start.
@@ -338,5 +350,30 @@ pub fn end_name(end: ExitStatus) -> String {
         (Some(code), _) => code.to_string(),
         (None, Some(signal)) => Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string()),
         (None, None) => format!("{end}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each read yields in turn: bytes, or an error by its number.
+    struct Reads(VecDeque<Result<&'static str, i32>>);
+
+    impl Read for Reads {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let text = self.0.pop_front().unwrap_or(Err(libc::EIO)).map_err(io::Error::from_raw_os_error)?;
+            buffer[..text.len()].copy_from_slice(text.as_bytes());
+            Ok(text.len())
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_the_first_eio_is_not_lost() {
+        let mut screen = Vec::new();
+        let mut reads = Reads([Ok("a"), Err(libc::EAGAIN), Ok("b"), Err(libc::EIO), Ok("c")].into());
+        assert!(!take_in(&mut reads, &mut screen).unwrap());
+        assert!(take_in(&mut reads, &mut screen).unwrap());
+        assert_eq!(screen, b"abc");
     }
 }

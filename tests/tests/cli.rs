@@ -302,6 +302,27 @@ fn a_signal_ends_a_pause() {
 }
 
 #[test]
+fn a_signal_that_is_ignored_stays_so() {
+    let programs = folder_with("udpserver", &["udpclient"]);
+    let folders = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "udpclient-usage", "--limit", "2", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
+    // SAFETY: the closure makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            signal(Signal::SIGHUP, SigHandler::SigIgn)?;
+            Ok(())
+        });
+    }
+    let lab = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the program", || at_work_in(folders.path()).iter().any(|name| name == "udpclient"));
+    kill(Pid::from_raw(lab.id() as i32), Signal::SIGHUP).unwrap();
+    let output = lab.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("time-out after 2 s"), "{output:?}");
+}
+
+#[test]
 fn what_a_killed_lab_leaves_the_next_one_removes() {
     let programs = folder_with("udpserver", &["udpclient"]);
     let folders = TempDir::new().unwrap();
