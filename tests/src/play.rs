@@ -130,7 +130,7 @@ struct Cast<'a> {
     numbers: Numbers,
     runs: Vec<Run>,
     /// The line that the step expected, as it was.
-    line: Option<String>,
+    line: Option<Vec<u8>>,
     options: &'a Options,
 }
 
@@ -138,7 +138,7 @@ impl Cast<'_> {
     fn act(&mut self, step: &Step) -> Result<()> {
         match &step.action {
             Action::Start(command) => self.start(&step.actor, command),
-            Action::Type(text) => self.type_keys(&step.actor, |actor| actor.type_keys(format!("{}\n", text.expand()).as_bytes())),
+            Action::Type(text) => self.type_keys(&step.actor, |actor| actor.type_keys(&[text.expand().as_slice(), b"\n"].concat())),
             Action::Interrupt => self.type_keys(&step.actor, Actor::interrupt),
             Action::EndOfInput => self.type_keys(&step.actor, |actor| actor.type_keys(b"\x04")),
             Action::Suspend => self.suspend(&step.actor),
@@ -172,7 +172,7 @@ impl Cast<'_> {
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-        self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout)?);
+        self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?);
         Ok(())
     }
 
@@ -272,7 +272,7 @@ impl Cast<'_> {
         if self.options.lenient {
             self.settle()?;
             let actor = self.actor(name);
-            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: actor.screen() };
+            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: String::from_utf8_lossy(actor.screen()).into_owned() };
             if let Some(run) = self.runs.iter_mut().rfind(|run| run.actor == name) {
                 run.outcome = Some(outcome);
             }
@@ -364,10 +364,10 @@ impl Cast<'_> {
         for actor in &mut self.actors {
             let name = actor.name.clone();
             while let Some(line) = actor.next_line() {
-                happened += &format!("{name:<7} > {}\n", scene::shorten(&line));
+                happened += &format!("{name:<7} > {}\n", scene::notation(&line));
             }
             if !actor.screen().is_empty() {
-                happened += &format!("{name:<7} > {}\n", scene::shorten(&actor.screen()));
+                happened += &format!("{name:<7} > {}\n", scene::notation(actor.screen()));
             }
             if let Some(end) = actor.end() {
                 happened += &format!("{name:<7} = {}\n", end_name(end));
