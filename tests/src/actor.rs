@@ -21,6 +21,9 @@ use procfs::process::{Process, Syscall};
 use crate::play::Stdout;
 use crate::scene::Redirection;
 
+/// How many times a look at a program reads from its terminal.
+const LOOK: usize = 256;
+
 /// A running program, its terminal, and what it has written there.
 pub struct Actor {
     pub name: String,
@@ -89,7 +92,11 @@ impl Actor {
     /// Takes in what the program has written and whether it has ended.
     pub fn look(&mut self) -> Result<()> {
         let mut buffer = [0; 4096];
-        while !self.closed {
+        // A program that writes without end has no more than its share of our time.
+        for _ in 0..LOOK {
+            if self.closed {
+                break;
+            }
             match self.master.read(&mut buffer) {
                 Ok(0) => self.closed = true,
                 Ok(n) => self.screen.extend(&buffer[..n]),

@@ -298,7 +298,7 @@ fn named<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
 }
 
 /// The programs of these scenes, each once.
-fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
+pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
     let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
     names.sort_unstable();
     names.dedup();
@@ -306,13 +306,14 @@ fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
 }
 
 /// Those of the binaries that the scene runs.
-fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
+pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
     scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
 const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";
 
-fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
+/// The C programs of these names in the folder.
+pub fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
     programs::search(folder, names).context(ORIGINALS)
 }
 

@@ -6,10 +6,12 @@
 
 pub mod actor;
 pub mod compare;
+pub mod fate;
 pub mod faults;
 pub mod figures;
 pub mod fixes;
 pub mod golden;
+pub mod hostile;
 pub mod mask;
 pub mod numbers;
 pub mod peer;

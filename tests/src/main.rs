@@ -1,6 +1,7 @@
 //! The tool `lab`; `cargo lab help` tells what it does.
 
 mod comparison;
+mod hostility;
 mod reading;
 mod side;
 
@@ -17,6 +18,7 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use comparison::{Check, Faults, Record, Strace};
+use hostility::Hostile;
 use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
@@ -48,6 +50,8 @@ enum Task {
     Check(Check),
     /// Makes the programs' calls fail, one after the other
     Faults(Faults),
+    /// Plays hostile input: what no friendly client, server or shell would do
+    Hostile(Hostile),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         Task::Strace(options) => options.run(),
         Task::Check(options) => options.run(),
         Task::Faults(options) => options.run(),
+        Task::Hostile(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),

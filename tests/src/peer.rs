@@ -51,6 +51,9 @@ pub enum Peer {
         /// Send all texts before any answer is looked at
         #[arg(long)]
         at_once: bool,
+        /// Behind the texts say that no more comes (streams)
+        #[arg(long)]
+        shut: bool,
         #[command(flatten)]
         manner: Manner,
     },
@@ -65,6 +68,9 @@ pub enum Peer {
         /// Answer the first message with all texts
         #[arg(long)]
         all: bool,
+        /// Answer this many messages, with the texts in turn
+        #[arg(long, value_name = "N")]
+        times: Option<usize>,
         /// Answer from a socket that was not asked (datagrams)
         #[arg(long)]
         stranger: bool,
@@ -115,7 +121,7 @@ enum Line {
 impl Peer {
     pub fn run(&self) -> Result<()> {
         match self {
-            Peer::Send { kind, address, texts, from, leave, unread, to_end, reset, at_once, manner } => {
+            Peer::Send { kind, address, texts, from, leave, unread, to_end, reset, at_once, shut, manner } => {
                 let mut line = Line::call(*kind, address, from.as_deref()).with_context(|| format!("cannot reach {address}"))?;
                 let prints = !(*leave || *unread || *to_end || *reset);
                 for text in texts {
@@ -134,8 +140,13 @@ impl Peer {
                 } else if *at_once && *unread {
                     line.wait()?;
                 }
+                if *shut {
+                    line.shut()?;
+                }
                 if *to_end {
-                    manner.print(&line.receive_to_end()?)?;
+                    let (all, end) = line.receive_to_end();
+                    manner.print(&all)?;
+                    end?;
                 }
                 manner.stay()?;
                 if *reset { line.reset() } else { Ok(()) }
@@ -150,13 +161,13 @@ impl Peer {
                 }
                 Ok(())
             }
-            Peer::Answer { kind, address, texts, all, stranger, leave, manner } => {
+            Peer::Answer { kind, address, texts, all, times, stranger, leave, manner } => {
                 let mut desk = Desk::open(*kind, address, *stranger).with_context(|| format!("cannot answer at {address}"))?;
                 if *leave {
                     return Ok(());
                 }
                 desk.wait()?;
-                for (index, text) in texts.iter().enumerate() {
+                for (index, text) in texts.iter().cycle().take(times.unwrap_or(texts.len())).enumerate() {
                     if index == 0 || !all {
                         let message = desk.receive()?;
                         // The end of input leaves the loop, as for any server.
@@ -255,16 +266,25 @@ impl Line {
         Ok(buffer)
     }
 
-    /// What comes until the other side closes.
-    fn receive_to_end(&mut self) -> Result<Vec<u8>> {
+    /// What comes until the other side closes, and whether that is how it ends.
+    fn receive_to_end(&mut self) -> (Vec<u8>, Result<()>) {
         let mut all = Vec::new();
         loop {
-            let part = self.receive()?;
-            if part.is_empty() {
-                return Ok(all);
+            match self.receive() {
+                Ok(part) if part.is_empty() => return (all, Ok(())),
+                Ok(part) => all.extend(part),
+                Err(error) => return (all, Err(error)),
             }
-            all.extend(part);
         }
+    }
+
+    fn shut(&self) -> Result<()> {
+        match self {
+            Line::Tcp(socket) => socket.shutdown(Shutdown::Write)?,
+            Line::Stream(socket) => socket.shutdown(Shutdown::Write)?,
+            Line::Udp(_) | Line::Dgram(_) => bail!("only a stream has an end"),
+        }
+        Ok(())
     }
 
     /// Ends the connection for our side, then breaks it off for both.

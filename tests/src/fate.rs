@@ -1,0 +1,55 @@
+//! What becomes of the C programs in a scene that the ports play as it stands.
+
+use anyhow::Result;
+
+use crate::figures::Fate;
+use crate::play::{self, Options, Otherwise};
+use crate::programs::Binaries;
+use crate::scene::Scene;
+use crate::stage::{Privacy, Stage};
+use crate::trace::{self, Trace};
+
+/// A scene played by the C programs.
+#[derive(Debug)]
+pub struct Played {
+    /// What became of them; nothing if all went as the scene says.
+    pub fate: Option<Fate>,
+    /// Their traces, if it did and they were traced.
+    pub traces: Vec<Trace>,
+    /// How it went otherwise, for a person to read.
+    pub difference: String,
+}
+
+/// Plays a scene with the C programs in place of all ports.
+///
+/// A case in which what C does is not defined and looks right this time counts as such.
+///
+/// # Errors
+///
+/// If it cannot be played at all: as [`Stage::set`], and as [`trace::read`].
+pub fn play(scene: &Scene, privacy: Privacy, c: &Binaries, options: &Options) -> Result<Played> {
+    let options = Options { c: scene.steps.iter().map(|step| step.actor.clone()).collect(), ..options.clone() };
+    let played = if options.trace {
+        trace::run(scene, privacy, &Binaries::new(), c, &options)
+    } else {
+        let _stage = Stage::set(privacy, &Binaries::new(), c)?;
+        play::play(scene, &options, &mut ()).map(|_| Vec::new())
+    };
+    match played {
+        Ok(traces) => Ok(Played { fate: None, traces, difference: String::new() }),
+        Err(error) => match error.downcast_ref::<Otherwise>().map(judge) {
+            Some(fate) => Ok(Played { fate: Some(fate), traces: Vec::new(), difference: format!("{error:#}") }),
+            None => Err(error),
+        },
+    }
+}
+
+/// A crash tells more than what it is seen by, and so does a loop.
+fn judge(otherwise: &Otherwise) -> Fate {
+    match otherwise {
+        Otherwise { killed: true, .. } => Fate::Crashes,
+        Otherwise { at_rest: false, .. } => Fate::Loops,
+        Otherwise { late: true, .. } => Fate::Hangs,
+        _ => Fate::Wrong,
+    }
+}
