@@ -484,10 +484,11 @@ fn paths(cases: &mut Cases, server: &Server) {
         ("path-of-100000", "{p*100000}", "local_path too long: File name too long (36)"),
         ("path-in-no-folder", "no/such/folder", "bind failed: No such file or directory (2)"),
         ("path-is-a-folder", "trace", "bind failed: Address already in use (98)"),
-        ("path-under-a-file", "unixdataserver/sock", "bind failed: Not a directory (20)"),
+        ("path-under-a-file", "file/sock", "bind failed: Not a directory (20)"),
         ("two-paths", "one two", "usage: unixdataserver <local_path>"),
     ] {
         let mut stage = Stage::empty(server);
+        stage.script.file("file", b"not a folder");
         stage.script.start("refused", &format!("unixdataserver {argument}"));
         stage.script.complains("refused", complaint);
         stage.script.ends("refused", "1");
@@ -508,8 +509,7 @@ fn paths(cases: &mut Cases, server: &Server) {
     }
     // It is removed, whatever is in it.
     let mut stage = Stage::empty(server);
-    stage.script.start("writer", "lab peer write unixdata.sock precious");
-    stage.script.ends("writer", "0");
+    stage.script.file("unixdata.sock", b"precious");
     stage.start("");
     cases.add(server.name, "path-is-a-file", stage.close());
 }

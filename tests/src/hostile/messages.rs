@@ -34,3 +34,27 @@ pub fn first(n: usize, bytes: &[u8]) -> &[u8] {
 pub fn counted(message: &[u8]) -> Vec<u8> {
     [format!("{} bytes: ", message.len()).as_bytes(), message, b"\n"].concat()
 }
+
+/// What `fgets` makes of a file, with room for `size` bytes.
+pub fn lines(mut file: &[u8], size: usize) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    while !file.is_empty() {
+        let end = file.iter().position(|byte| *byte == b'\n').map_or(file.len(), |at| at + 1);
+        let (line, rest) = file.split_at(end.min(size - 1));
+        lines.push(line);
+        file = rest;
+    }
+    lines
+}
+
+/// Lines to stand in a file between two plain ones, with a name for each.
+pub fn odd_lines() -> Vec<(String, Vec<u8>)> {
+    let mut lines = vec![("line-empty".to_owned(), b"\n".to_vec()), ("line-of-nul".to_owned(), b"\0\n".to_vec()), ("line-nul-at-end".to_owned(), b"g\0\n".to_vec())];
+    lines.extend(odd().into_iter().map(|(what, text)| (format!("line-{what}"), [&text[..], b"\n"].concat())));
+    lines
+}
+
+/// A line of `n` bytes and its newline.
+pub fn line_of(n: usize) -> Vec<u8> {
+    [of(n), b"\n".to_vec()].concat()
+}

@@ -31,6 +31,12 @@ impl Script {
         self.text += &format!("{who:<7} {what}\n");
     }
 
+    /// Puts a file there.
+    pub fn file(&mut self, path: &str, text: &[u8]) {
+        self.start("writer", &format!("lab peer write {path} {}", word(text)));
+        self.ends("writer", "0");
+    }
+
     pub fn start(&mut self, who: &str, command: &str) {
         let is_seen = !command.contains(" >");
         self.unfinished.insert(who.to_owned(), is_seen.then(Vec::new));
