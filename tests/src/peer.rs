@@ -135,13 +135,13 @@ impl Peer {
                         manner.print(&line.receive()?)?;
                     }
                 }
+                if *shut {
+                    line.shut()?;
+                }
                 if *at_once && prints {
                     texts.iter().try_for_each(|_| manner.print(&line.receive()?))?;
                 } else if *at_once && *unread {
                     line.wait()?;
-                }
-                if *shut {
-                    line.shut()?;
                 }
                 if *to_end {
                     let (all, end) = line.receive_to_end();
