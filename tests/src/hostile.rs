@@ -33,23 +33,40 @@ pub struct Case {
 ///
 /// If one is no scene, which the tests would show.
 pub fn cases() -> Result<Vec<Case>> {
-    let mut cases = Cases::default();
+    cases_of(|_| true)
+}
+
+/// The cases of some programs.
+///
+/// # Errors
+///
+/// As [`cases`].
+pub fn cases_of(is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Case>> {
+    let mut cases = Cases { is_wanted: &is_wanted, made: Vec::new() };
     datagram_servers::add(&mut cases);
     datagram_clients::add(&mut cases);
     stream_servers::add(&mut cases);
     stream_clients::add(&mut cases);
-    let mut cases = cases.0.iter().map(|(program, what, script)| case(program, what, script)).collect::<Result<Vec<_>>>()?;
+    let mut cases = cases.made.iter().map(|(program, what, script)| case(program, what, script)).collect::<Result<Vec<_>>>()?;
     cases.sort_by_key(|case| programs::PROGRAMS.iter().position(|program| program.name == case.program));
     Ok(cases)
 }
 
 /// The cases in the making: a program, what is done to it, and the scene of that.
-#[derive(Default)]
-struct Cases(Vec<(&'static str, String, Script)>);
+struct Cases<'a> {
+    is_wanted: &'a dyn Fn(&str) -> bool,
+    made: Vec<(&'static str, String, Script)>,
+}
 
-impl Cases {
+impl Cases<'_> {
+    fn want(&self, program: &str) -> bool {
+        (self.is_wanted)(program)
+    }
+
     fn add(&mut self, program: &'static str, what: impl Into<String>, script: Script) {
-        self.0.push((program, what.into(), script));
+        if self.want(program) {
+            self.made.push((program, what.into(), script));
+        }
     }
 }
 

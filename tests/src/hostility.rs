@@ -61,7 +61,7 @@ struct Outcome {
 
 impl Hostile {
     pub fn run(&self) -> Result<()> {
-        let cases = chosen(hostile::cases()?, &self.names)?;
+        let cases = chosen(&self.names)?;
         if self.list || self.show {
             let mut out = io::stdout().lock();
             for case in &cases {
@@ -149,12 +149,15 @@ fn said(fate: Fate) -> String {
 }
 
 /// The cases that are named, or whose program is; all if there is no name.
-fn chosen(all: Vec<Case>, names: &[String]) -> Result<Vec<Case>> {
+fn chosen(names: &[String]) -> Result<Vec<Case>> {
+    let program = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
+    let mut cases = hostile::cases_of(|of| names.is_empty() || names.iter().any(|name| program(name) == of))?;
     let is_named = |case: &Case, name: &str| case.program == name || case.scene.name == name;
-    if let Some(name) = names.iter().find(|name| !all.iter().any(|case| is_named(case, name))) {
+    if let Some(name) = names.iter().find(|name| !cases.iter().any(|case| is_named(case, name))) {
         bail!("no case or program is called '{name}'; 'cargo lab hostile --list' names them");
     }
-    Ok(all.into_iter().filter(|case| names.is_empty() || names.iter().any(|name| is_named(case, name))).collect())
+    cases.retain(|case| names.is_empty() || names.iter().any(|name| is_named(case, name)));
+    Ok(cases)
 }
 
 /// Says at a terminal where we are.

@@ -281,41 +281,37 @@ fn named(name: &str) -> Option<u8> {
 /// more than 40 equal ones is folded, and what is no character, or none that can be seen, has a name.
 pub fn notation(bytes: &[u8]) -> String {
     let mut out = String::new();
-    for run in units(bytes).chunk_by(|one, next| one == next) {
-        let (name, is_plain) = match run[0] {
-            Unit::Char(c) => (c.to_string(), true),
-            Unit::Byte(0) => ("NUL".to_owned(), false),
-            Unit::Byte(byte) => (format!("x{byte:02x}"), false),
-        };
-        out += &match run.len() {
-            times @ 41.. => format!("{{{name}*{times}}}"),
-            times if is_plain => name.repeat(times),
-            times => format!("{{{name}}}").repeat(times),
-        };
+    let mut at = 0;
+    for piece in bytes.chunk_by(|one, next| one == next || !one.is_ascii() && !next.is_ascii()) {
+        if !piece[0].is_ascii() {
+            for chunk in piece.utf8_chunks() {
+                out += chunk.valid();
+                chunk.invalid().chunk_by(|one, next| one == next).for_each(|run| fold(&mut out, &format!("x{:02x}", run[0]), run.len(), true));
+            }
+        } else {
+            // A brace is named if what it opens would be taken for a name.
+            let is_named = |brace| repetition(&String::from_utf8_lossy(&bytes[brace..bytes.len().min(brace + LONGEST_NAME)])).is_some();
+            match piece[0] {
+                0 => fold(&mut out, "NUL", piece.len(), true),
+                b'{' if is_named(at + piece.len() - 1) => out += &format!("{}{{x7b}}", "{".repeat(piece.len() - 1)),
+                byte if byte.is_ascii_control() => fold(&mut out, &format!("x{byte:02x}"), piece.len(), true),
+                byte => fold(&mut out, &char::from(byte).to_string(), piece.len(), false),
+            }
+        }
+        at += piece.len();
     }
     out
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Char(char),
-    /// What has to be named.
-    Byte(u8),
-}
+/// The length of `{NUL*18446744073709551615}`.
+const LONGEST_NAME: usize = 26;
 
-fn units(bytes: &[u8]) -> Vec<Unit> {
-    let mut units = Vec::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        let text = chunk.valid();
-        units.extend(text.char_indices().map(|(at, c)| match c {
-            // What would be taken for a name.
-            '{' if repetition(&text[at..]).is_some() => Unit::Byte(b'{'),
-            c if c.is_ascii_control() => Unit::Byte(c as u8),
-            c => Unit::Char(c),
-        }));
-        units.extend(chunk.invalid().iter().map(|byte| Unit::Byte(*byte)));
+fn fold(out: &mut String, unit: &str, times: usize, is_name: bool) {
+    match times {
+        41.. => *out += &format!("{{{unit}*{times}}}"),
+        _ if is_name => *out += &format!("{{{unit}}}").repeat(times),
+        _ => *out += &unit.repeat(times),
     }
-    units
 }
 
 /// The scenes of every group's README under `root`, in the groups' order.

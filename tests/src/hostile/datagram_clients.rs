@@ -93,6 +93,9 @@ impl Client {
 
 pub fn add(cases: &mut Cases) {
     for client in &CLIENTS {
+        if !cases.want(client.name) {
+            continue;
+        }
         add_lines(cases, client);
         add_answers(cases, client);
         add_descriptors(cases, client);
@@ -109,7 +112,9 @@ pub fn add(cases: &mut Cases) {
         }
     }
     for client in &NOTES {
-        client.add(cases);
+        if cases.want(client.name) {
+            client.add(cases);
+        }
     }
 }
 

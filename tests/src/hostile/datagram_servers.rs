@@ -251,6 +251,9 @@ impl Stage {
 
 pub fn add(cases: &mut Cases) {
     for server in &SERVERS {
+        if !cases.want(server.name) {
+            continue;
+        }
         let name = server.name;
         for size in server.sizes {
             cases.add(name, format!("datagram-of-{size}"), message(server, &of(*size)));

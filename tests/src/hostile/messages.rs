@@ -39,8 +39,8 @@ pub fn counted(message: &[u8]) -> Vec<u8> {
 pub fn lines(mut file: &[u8], size: usize) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     while !file.is_empty() {
-        let end = file.iter().position(|byte| *byte == b'\n').map_or(file.len(), |at| at + 1);
-        let (line, rest) = file.split_at(end.min(size - 1));
+        let most = first(size - 1, file);
+        let (line, rest) = file.split_at(most.iter().position(|byte| *byte == b'\n').map_or(most.len(), |at| at + 1));
         lines.push(line);
         file = rest;
     }

@@ -268,6 +268,9 @@ impl Stage {
 
 pub fn add(cases: &mut Cases) {
     for server in &SERVERS {
+        if !cases.want(server.name) {
+            continue;
+        }
         let name = server.name;
         for size in server.sizes {
             cases.add(name, format!("message-of-{size}"), message(server, &of(*size)));
