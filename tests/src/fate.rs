@@ -44,12 +44,13 @@ pub fn play(scene: &Scene, privacy: Privacy, c: &Binaries, options: &Options) ->
     }
 }
 
-/// A crash tells more than what it is seen by, and so does a loop.
+/// A crash tells more than what it is seen by, and so does a loop. Who waits for the next line as if
+/// nothing were wrong does not hang.
 fn judge(otherwise: &Otherwise) -> Fate {
     match otherwise {
         Otherwise { killed: true, .. } => Fate::Crashes,
         Otherwise { at_rest: false, .. } => Fate::Loops,
-        Otherwise { late: true, .. } => Fate::Hangs,
+        Otherwise { late: true, awaits_keys: false, .. } => Fate::Hangs,
         _ => Fate::Wrong,
     }
 }

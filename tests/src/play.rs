@@ -105,6 +105,8 @@ pub struct Otherwise {
     text: String,
     /// Whether the step came to the end of its time.
     pub late: bool,
+    /// Whether the program of the step waited for what is typed then.
+    pub awaits_keys: bool,
     /// Whether all programs came to rest.
     pub at_rest: bool,
     /// Whether a signal had ended one, and the scene does not say so.
@@ -401,9 +403,10 @@ impl Cast<'_> {
             });
             said.is_some_and(|said| *said == end_name(end))
         };
+        let awaits_keys = self.actors.iter().any(|actor| actor.name == step.actor && actor.pulses().iter().any(Pulse::awaits_keys));
         let killed = self.actors.iter().any(|actor| actor.end().is_some_and(|end| end.signal().is_some() && !is_said(actor, end)));
         let text = format!("{}: {error:#}\n{}", scene.at(step), self.difference(&scene.steps[..=index]));
-        Otherwise { text, late, at_rest, killed }
+        Otherwise { text, late, awaits_keys, at_rest, killed }
     }
 
     /// The scene up to its last step here, which failed, against what happened: a diff.

@@ -25,9 +25,14 @@ struct Server {
     /// What it says when someone connects, with the number of the connection's descriptor.
     linked: fn(&str, bool) -> String,
     /// What it says and answers to what it has read.
-    react: fn(&[u8]) -> (Vec<u8>, Vec<u8>),
+    react: fn(&[u8]) -> Reaction,
     /// What it says at the end of a connection, from which it need not have read anything.
     quits: &'static str,
+}
+
+struct Reaction {
+    says: Vec<u8>,
+    answer: Vec<u8>,
 }
 
 const COURSE: &[usize] = &[1, 4091, 4092, 4095, 4096, 4097, 8192, 65507];
@@ -52,7 +57,7 @@ const SERVERS: [Server; 6] = [
             let mut answer = [b"Hi, ", c_str(message)].concat();
             answer.truncate(4095);
             answer.resize(4096, 0);
-            ([b"Receive: ", c_str(message)].concat(), answer)
+            Reaction { says: [b"Receive: ", c_str(message)].concat(), answer }
         },
         quits: "client quit",
     },
@@ -68,7 +73,7 @@ const SERVERS: [Server; 6] = [
         runs_on: false,
         banner: [""; 2],
         linked: |_, _| String::new(),
-        react: |message| (Vec::new(), message.to_ascii_uppercase()),
+        react: |message| Reaction { says: Vec::new(), answer: message.to_ascii_uppercase() },
         quits: "the other side has been closed.\n",
     },
     Server {
@@ -86,7 +91,7 @@ const SERVERS: [Server; 6] = [
             "bind returnValue=0\r\nerrno=0,Success\r\nlisten returnValue=0\r\nerrno=0,Success\r\n",
         ],
         linked: |fd, is_first| format!("connfd={fd}\r\nerrno={}\r\n", if is_first { "2,No such file or directory" } else { "0,Success" }),
-        react: |message| ([format!("server recv bytes={},msg=", message.len()).as_bytes(), c_str(message), b"\r\nserver send bytes=6\r\n"].concat(), b"server".to_vec()),
+        react: |message| Reaction { says: [format!("server recv bytes={},msg=", message.len()).as_bytes(), c_str(message), b"\r\nserver send bytes=6\r\n"].concat(), answer: b"server".to_vec() },
         quits: "",
     },
     Server {
@@ -101,7 +106,7 @@ const SERVERS: [Server; 6] = [
         runs_on: false,
         banner: ["tcp server start,pid={pid}\r\nerrno=0,Success\r\nbind returnValue=0\r\nerrno=0,Success\r\nlisten returnValue=0\r\nerrno=0,Success\r\n"; 2],
         linked: |fd, _| format!("client linked,connfd={fd}\r\nerrno=0,Success\r\n"),
-        react: |message| ([format!("receive bytes={},msg=", message.len()).as_bytes(), c_str(message), b"\r\nerrno=0,Success\r\n"].concat(), Vec::new()),
+        react: |message| Reaction { says: [format!("receive bytes={},msg=", message.len()).as_bytes(), c_str(message), b"\r\nerrno=0,Success\r\n"].concat(), answer: Vec::new() },
         quits: "",
     },
     Server {
@@ -136,8 +141,9 @@ const SERVERS: [Server; 6] = [
     },
 ];
 
-fn http(message: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    ([format!("receive bytes={},msg=", message.len()).as_bytes(), c_str(message), b"\r\nsend bytes=76\r\n"].concat(), HTTP.into())
+fn http(message: &[u8]) -> Reaction {
+    let says = [format!("receive bytes={},msg=", message.len()).as_bytes(), c_str(message), b"\r\nsend bytes=76\r\n"].concat();
+    Reaction { says, answer: HTTP.into() }
 }
 
 /// What ends a server that cannot write, or read.
@@ -202,9 +208,9 @@ impl Stage {
             false => texts.iter().flat_map(|text| text.chunks(room)).collect(),
         };
         for read in reads {
-            let (says, answer) = (self.server.react)(read);
-            self.script.says("server", says);
-            answers.extend(answer);
+            let reaction = (self.server.react)(read);
+            self.script.says("server", reaction.says);
+            answers.extend(reaction.answer);
         }
         answers
     }
