@@ -54,3 +54,37 @@ fn judge(otherwise: &Otherwise) -> Fate {
         _ => Fate::Wrong,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scene;
+
+    /// What becomes of a command that is to print "x" and end.
+    fn of(command: &str) -> Option<Fate> {
+        let text = format!("```scene s\nactor $ {command}\nactor > x\nactor = 0\n```\n");
+        let scene = scene::parse("group", Path::new("README.md"), &text).unwrap().remove(0);
+        let options = Options { limit: Duration::from_secs(1), ..Options::default() };
+        let error = play::play(&scene, &options, &mut ()).err()?;
+        Some(judge(error.downcast_ref::<Otherwise>().expect("it was played")))
+    }
+
+    #[test]
+    fn each_fate_is_told_from_the_others() {
+        for (command, fate) in [
+            ("echo x", None),
+            ("echo y", Some(Fate::Wrong)),
+            ("sh -c 'echo x; exit 1'", Some(Fate::Wrong)),
+            ("cat", Some(Fate::Wrong)),
+            ("sleep 5", Some(Fate::Hangs)),
+            ("sh -c 'while :; do :; done'", Some(Fate::Loops)),
+            ("sh -c 'while :; do echo y; done'", Some(Fate::Loops)),
+            ("sh -c 'echo y; kill -SEGV $$'", Some(Fate::Crashes)),
+        ] {
+            assert_eq!(of(command), fate, "{command}");
+        }
+    }
+}
