@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +19,10 @@ use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 use procfs::process::{Process, Syscall};
 
 use crate::play::Stdout;
+use crate::scene::Redirection;
+
+/// How many times a look at a program reads from its terminal.
+const LOOK: usize = 256;
 
 /// A running program, its terminal, and what it has written there.
 pub struct Actor {
@@ -38,8 +43,9 @@ impl Actor {
     /// Starts `command` at a new terminal, as `user` if that is given and we are root.
     ///
     /// The terminal does not echo (the scene itself says what is typed), and passes output on
-    /// unchanged. Its Ctrl-C and Ctrl-D work. Standard output is the terminal or what `stdout` says.
-    pub fn start(name: &str, mut command: Command, user: Option<&str>, stdout: Stdout) -> Result<Actor> {
+    /// unchanged. Its Ctrl-C and Ctrl-D work. Standard output is the terminal or what `stdout` says,
+    /// if the redirections do not say otherwise.
+    pub fn start(name: &str, mut command: Command, user: Option<&str>, stdout: Stdout, redirections: &[Redirection]) -> Result<Actor> {
         let pty = openpty(None, None).context("cannot open a pseudo-terminal")?;
         let mut settings = tcgetattr(&pty.slave)?;
         // Ctrl-C would otherwise throw away output that we have not read yet.
@@ -63,9 +69,13 @@ impl Actor {
             Stdout::Pipe => command.stdout(Stdio::piped()),
             Stdout::File => command.stdout(File::options().append(true).create(true).open(format!("{name}.stdout"))?),
         };
+        let redirections = redirections.iter().map(open).collect::<Result<Vec<_>>>()?;
         // SAFETY: the closure makes system calls only, on values made before the fork.
         unsafe {
-            command.pre_exec(move || become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid))));
+            command.pre_exec(move || {
+                become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid)))?;
+                redirections.iter().try_for_each(|(number, to)| redirect(*number, to.as_ref()))
+            });
         }
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
         if let Some(pipe) = &child.stdout {
@@ -104,7 +114,7 @@ impl Actor {
     ///
     /// A person sees `^C` where it was typed: the newline that a handler prints first ends that
     /// line, and is no line of its own.
-    pub fn next_line(&mut self) -> Option<String> {
+    pub fn next_line(&mut self) -> Option<Vec<u8>> {
         let line = self.take_line()?;
         if line.is_empty() && self.interrupted {
             self.interrupted = false;
@@ -113,25 +123,25 @@ impl Actor {
         Some(line)
     }
 
-    fn take_line(&mut self) -> Option<String> {
+    fn take_line(&mut self) -> Option<Vec<u8>> {
         let (len, rest) = match self.screen.iter().position(|byte| *byte == b'\n') {
             Some(at) => (at, at + 1),
             None if self.closed && !self.screen.is_empty() => (self.screen.len(), self.screen.len()),
             None => return None,
         };
-        let line = String::from_utf8_lossy(&self.screen[..len]).into_owned();
+        let line = self.screen[..len].to_owned();
         self.screen.drain(..rest);
         Some(line)
     }
 
     /// Puts a line back that [`Actor::next_line`] has given.
-    pub fn put_back(&mut self, line: &str) {
-        self.screen.splice(..0, format!("{line}\n").into_bytes());
+    pub fn put_back(&mut self, line: &[u8]) {
+        self.screen.splice(..0, line.iter().copied().chain([b'\n']));
     }
 
     /// All that stands on the terminal and has not been taken from it.
-    pub fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.screen).into_owned()
+    pub fn screen(&self) -> &[u8] {
+        &self.screen
     }
 
     /// Types Ctrl-C.
@@ -225,7 +235,8 @@ impl Drop for Actor {
 fn take_in(master: &mut impl Read, screen: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; 4096];
     let mut is_closed = false;
-    loop {
+    // A program that writes without end has no more than its share of our time.
+    for _ in 0..LOOK {
         match master.read(&mut buffer) {
             Ok(0) => return Ok(true),
             Ok(n) => screen.extend(&buffer[..n]),
@@ -235,6 +246,7 @@ fn take_in(master: &mut impl Read, screen: &mut Vec<u8>) -> io::Result<bool> {
             Err(error) => return Err(error),
         }
     }
+    Ok(false)
 }
 
 /// In the child: a session with the terminal (now standard input) as its own; then the user.
@@ -252,6 +264,28 @@ fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
         setgid(gid)?;
         setuid(uid)?;
     }
+    Ok(())
+}
+
+/// The file that a redirection names, if it names one, for the descriptor of this number.
+fn open(redirection: &Redirection) -> Result<(RawFd, Option<OwnedFd>)> {
+    let file = |path: &Path, file: io::Result<File>| file.map(OwnedFd::from).with_context(|| format!("cannot open {}", path.display()));
+    Ok(match redirection {
+        Redirection::Close(number) => (*number, None),
+        Redirection::From(path) => (0, Some(file(path, File::open(path))?)),
+        Redirection::To(path) => (1, Some(file(path, File::create(path))?)),
+    })
+}
+
+/// In the child: lets the descriptor of this number be `to`, or be closed.
+fn redirect(number: RawFd, to: Option<&OwnedFd>) -> io::Result<()> {
+    // SAFETY: neither call takes a pointer; whoever has the descriptor is gone with the exec.
+    Errno::result(unsafe {
+        match to {
+            Some(to) => libc::dup2(to.as_raw_fd(), number),
+            None => libc::close(number),
+        }
+    })?;
     Ok(())
 }
 

@@ -324,6 +324,7 @@ pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
 
 const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";
 
+/// The C programs of these names in the folder.
 pub fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
     programs::search(folder, names).context(ORIGINALS)
 }

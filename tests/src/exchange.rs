@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Write as _};
 
-use crate::scene::shorten;
+use crate::scene::notation;
 
 /// How many clients' terminals an exchange has.
 pub const CLIENTS: usize = 3;
@@ -200,6 +200,12 @@ fn name(who: usize) -> String {
     if who == SERVER { "server".to_owned() } else { format!("client{}", who + 1) }
 }
 
+/// A line of a terminal in a scene's notation. No line that is typed has a brace, so that the one in
+/// front of `pid}` is the notation's own.
+fn shown(line: &str) -> String {
+    notation(line.as_bytes()).replace("{x7b}pid}", "{pid}")
+}
+
 /// The part of a line that C's string functions see.
 fn up_to_nul(text: &str) -> &str {
     text.split('\0').next().unwrap_or_default()
@@ -220,7 +226,7 @@ impl Play {
         let all = std::mem::take(&mut self.unfinished[who]) + text;
         let (lines, rest) = all.rsplit_once('\n').map_or((None, all.as_str()), |(lines, rest)| (Some(lines), rest));
         for line in lines.into_iter().flat_map(|lines| lines.split('\n')) {
-            self.step(who, &format!("> {}", shorten(line)));
+            self.step(who, &format!("> {}", shown(line)));
         }
         self.unfinished[who] = rest.to_owned();
     }
@@ -228,7 +234,7 @@ impl Play {
     fn ends(&mut self, who: usize, end: &str) {
         let last = std::mem::take(&mut self.unfinished[who]);
         if !last.is_empty() {
-            self.step(who, &format!("> {}", shorten(&last)));
+            self.step(who, &format!("> {}", shown(&last)));
         }
         self.step(who, &format!("= {end}"));
         if who != SERVER {
@@ -347,7 +353,7 @@ impl Play {
         if self.held && parts.len() > 1 {
             return;
         }
-        self.step(client, &format!("< {}", shorten(line).replace('\0', "{NUL}")));
+        self.step(client, &format!("< {}", shown(line)));
         self.clients[client].parts = parts;
         self.sends(client);
     }

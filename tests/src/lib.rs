@@ -7,11 +7,13 @@
 pub mod actor;
 pub mod compare;
 pub mod exchange;
+pub mod fate;
 pub mod faults;
 pub mod figures;
 pub mod fixes;
 pub mod folder;
 pub mod golden;
+pub mod hostile;
 pub mod mask;
 pub mod memory;
 pub mod numbers;

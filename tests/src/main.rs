@@ -2,6 +2,7 @@
 
 mod comparison;
 mod drawing;
+mod hostility;
 mod reading;
 mod reverting;
 mod side;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 use comparison::{Check, Faults, Record, Strace};
 use drawing::Random;
+use hostility::Hostile;
 use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};
@@ -61,6 +63,8 @@ enum Task {
     Random(Random),
     /// Puts each fix back to what C does, and sees that a check notices
     Reverts(Reverts),
+    /// Plays hostile input: what no friendly client, server or shell would do
+    Hostile(Hostile),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
         Task::Memory(options) => options.run(),
         Task::Random(options) => options.run(),
         Task::Reverts(options) => options.run(),
+        Task::Hostile(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),

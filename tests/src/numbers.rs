@@ -11,13 +11,13 @@ pub struct Numbers(BTreeMap<String, String>);
 
 impl Numbers {
     /// Whether `text` is what `pattern` says. If so, the names that were new stand for what they met.
-    pub fn matches(&mut self, pattern: &str, text: &str) -> bool {
+    pub fn matches(&mut self, pattern: &[u8], text: &[u8]) -> bool {
         let mut met = self.clone();
         let (mut pattern, mut text) = (pattern, text);
         while let Some((before, name, after)) = next_name(pattern) {
             let Some(rest) = text.strip_prefix(before) else { return false };
-            let (number, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
-            if number.is_empty() || !met.meet(name, number) {
+            let (number, rest) = rest.split_at(rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len()));
+            if number.is_empty() || !met.meet(name, &String::from_utf8_lossy(number)) {
                 return false;
             }
             (pattern, text) = (after, rest);
@@ -49,11 +49,15 @@ impl Numbers {
 }
 
 /// The first `{pid}` or `{port}` of `text`: what stands before it, its name, what stands behind it.
-fn next_name(text: &str) -> Option<(&str, &str, &str)> {
-    text.match_indices('{').find_map(|(open, _)| {
-        let (name, after) = text[open + 1..].split_once('}')?;
+fn next_name(text: &[u8]) -> Option<(&[u8], &str, &[u8])> {
+    let opens = text.iter().enumerate().filter(|(_, byte)| **byte == b'{').map(|(open, _)| open);
+    opens.into_iter().find_map(|open| {
+        let rest = &text[open + 1..];
+        // The longest name is that of a `{port1}`.
+        let close = rest.iter().take("port1}".len()).position(|byte| *byte == b'}')?;
+        let name = str::from_utf8(&rest[..close]).ok()?;
         let is_name = name == "pid" || name.strip_prefix("port").is_some_and(|rest| rest.is_empty() || matches!(rest.as_bytes(), [b'1'..=b'9']));
-        is_name.then_some((&text[..open], name, after))
+        is_name.then_some((&text[..open], name, &rest[close + 1..]))
     })
 }
 
@@ -64,36 +68,36 @@ mod tests {
     #[test]
     fn a_pid_is_any_number() {
         let mut numbers = Numbers::default();
-        assert!(numbers.matches("start,pid={pid}", "start,pid=4711"));
-        assert!(numbers.matches("start,pid={pid}", "start,pid=12"));
-        assert!(numbers.matches("{pid}.{pid}", "1.1"));
+        assert!(numbers.matches(b"start,pid={pid}", b"start,pid=4711"));
+        assert!(numbers.matches(b"start,pid={pid}", b"start,pid=12"));
+        assert!(numbers.matches(b"{pid}.{pid}", b"1.1"));
         for text in ["start,pid=", "start,pid=x", "start,pid=12 ", "start,pid=-1", "pid=12"] {
-            assert!(!numbers.matches("start,pid={pid}", text), "{text}");
+            assert!(!numbers.matches(b"start,pid={pid}", text.as_bytes()), "{text}");
         }
     }
 
     #[test]
     fn a_port_stays_the_same() {
         let mut numbers = Numbers::default();
-        assert!(numbers.matches("127.0.0.1:{port} 127.0.0.1:9501", "127.0.0.1:40001 127.0.0.1:9501"));
-        assert!(numbers.matches("127.0.0.1:9501 127.0.0.1:{port}", "127.0.0.1:9501 127.0.0.1:40001"));
-        assert!(!numbers.matches("port={port}", "port=40002"));
-        assert!(!numbers.matches("port={port2}", "port=40001"));
-        assert!(numbers.matches("port={port2}", "port=40002"));
+        assert!(numbers.matches(b"127.0.0.1:{port} 127.0.0.1:9501", b"127.0.0.1:40001 127.0.0.1:9501"));
+        assert!(numbers.matches(b"127.0.0.1:9501 127.0.0.1:{port}", b"127.0.0.1:9501 127.0.0.1:40001"));
+        assert!(!numbers.matches(b"port={port}", b"port=40002"));
+        assert!(!numbers.matches(b"port={port2}", b"port=40001"));
+        assert!(numbers.matches(b"port={port2}", b"port=40002"));
         assert_eq!(numbers.fill("{port} {port2} {port3} {pid}"), "40001 40002 {port3} {pid}");
     }
 
     #[test]
     fn what_does_not_match_is_not_kept() {
         let mut numbers = Numbers::default();
-        assert!(!numbers.matches("port={port}, here", "port=40001, there"));
-        assert!(numbers.matches("port={port}, here", "port=40002, here"));
+        assert!(!numbers.matches(b"port={port}, here", b"port=40001, there"));
+        assert!(numbers.matches(b"port={port}, here", b"port=40002, here"));
     }
 
     #[test]
     fn other_braces_are_themselves() {
         let mut numbers = Numbers::default();
-        assert!(numbers.matches("{} {x} {port0} {port", "{} {x} {port0} {port"));
-        assert!(!numbers.matches("{port10}", "40001"));
+        assert!(numbers.matches(b"{} {x} {port0} {port", b"{} {x} {port0} {port"));
+        assert!(!numbers.matches(b"{port10}", b"40001"));
     }
 }

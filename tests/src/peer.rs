@@ -1,12 +1,15 @@
 //! The other end, for what none of the programs does: leave without reading, send 4096 bytes,
 //! answer without a NUL. `lab peer ...` in a scene.
+//!
+//! Texts, paths and addresses are in the [notation](crate::scene::expand) of scenes; what comes is
+//! printed byte by byte as it is.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{self as local, UnixDatagram, UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,7 +17,9 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::Linger;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, listen, setsockopt, socket};
+
+use crate::scene::expand;
 
 /// How long the other end has for its next message.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -26,6 +31,7 @@ pub enum Peer {
         kind: Kind,
         /// ADDRESS:PORT or a path
         address: String,
+        #[arg(allow_hyphen_values = true)]
         texts: Vec<String>,
         /// The path to bind first, for local sockets
         #[arg(long)]
@@ -42,11 +48,58 @@ pub enum Peer {
         /// Wait for no answer, say that no more comes, then break the connection off (TCP)
         #[arg(long)]
         reset: bool,
+        /// Send all texts before any answer is looked at
+        #[arg(long)]
+        at_once: bool,
+        /// Behind the texts say that no more comes (streams)
+        #[arg(long)]
+        shut: bool,
+        #[command(flatten)]
+        manner: Manner,
     },
     /// Sends each line that is typed and prints the answer to it
     Talk { kind: Kind, address: String },
     /// Answers each message with the next text; without a text leaves the first message unread
-    Answer { kind: Kind, address: String, texts: Vec<String> },
+    Answer {
+        kind: Kind,
+        address: String,
+        #[arg(allow_hyphen_values = true)]
+        texts: Vec<String>,
+        /// Answer the first message with all texts
+        #[arg(long)]
+        all: bool,
+        /// Answer this many messages, with the texts in turn
+        #[arg(long, value_name = "N")]
+        times: Option<usize>,
+        /// Answer from a socket that was not asked (datagrams)
+        #[arg(long)]
+        stranger: bool,
+        /// Leave as soon as someone has connected (streams)
+        #[arg(long)]
+        leave: bool,
+        #[command(flatten)]
+        manner: Manner,
+    },
+    /// Writes the texts, one behind the other, to a file
+    Write {
+        file: PathBuf,
+        #[arg(allow_hyphen_values = true)]
+        texts: Vec<String>,
+    },
+}
+
+/// What those who send and those who answer have in common.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Manner {
+    /// Print how many bytes came before what came
+    #[arg(long)]
+    count: bool,
+    /// Send each text only once a line has been typed
+    #[arg(long)]
+    step: bool,
+    /// Stay until the end of input
+    #[arg(long)]
+    stay: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -68,38 +121,116 @@ enum Line {
 impl Peer {
     pub fn run(&self) -> Result<()> {
         match self {
-            Peer::Send { kind, address, texts, from, leave, unread, to_end, reset } => {
+            Peer::Send { kind, address, texts, from, leave, unread, to_end, reset, at_once, shut, manner } => {
                 let mut line = Line::call(*kind, address, from.as_deref()).with_context(|| format!("cannot reach {address}"))?;
+                let prints = !(*leave || *unread || *to_end || *reset);
                 for text in texts {
-                    line.send(text.as_bytes())?;
-                    if *unread {
+                    if !manner.waits_for_step()? {
+                        break;
+                    }
+                    line.send(&expand(text))?;
+                    if *unread && !at_once {
                         line.wait()?;
-                    } else if !leave && !to_end && !reset {
-                        println!("{}", String::from_utf8_lossy(&line.receive()?).trim_end_matches('\0'));
+                    } else if prints && !at_once {
+                        manner.print(&line.receive()?)?;
                     }
                 }
-                if *to_end {
-                    line.print_to_end()?;
+                if *shut {
+                    line.shut()?;
                 }
+                if *at_once && prints {
+                    texts.iter().try_for_each(|_| manner.print(&line.receive()?))?;
+                } else if *at_once && *unread {
+                    line.wait()?;
+                }
+                if *to_end {
+                    let (all, end) = line.receive_to_end();
+                    manner.print(&all)?;
+                    end?;
+                }
+                manner.stay()?;
                 if *reset { line.reset() } else { Ok(()) }
             }
             Peer::Talk { kind, address } => {
                 let mut line = Line::call(*kind, address, None).with_context(|| format!("cannot reach {address}"))?;
-                for text in io::stdin().lock().lines() {
-                    line.send(text?.as_bytes())?;
+                for text in io::stdin().lock().split(b'\n') {
+                    line.send(&text?)?;
                     let answer = line.receive()?;
                     ensure!(!answer.is_empty(), "the other side has closed");
-                    println!("{}", String::from_utf8_lossy(&answer));
+                    print(&answer)?;
                 }
                 Ok(())
             }
-            Peer::Answer { kind, address, texts } => answer(*kind, address, texts),
+            Peer::Answer { kind, address, texts, all, times, stranger, leave, manner } => {
+                let mut desk = Desk::open(*kind, address, *stranger).with_context(|| format!("cannot answer at {address}"))?;
+                if *leave {
+                    return Ok(());
+                }
+                desk.wait()?;
+                for (index, text) in texts.iter().cycle().take(times.unwrap_or(texts.len())).enumerate() {
+                    if index == 0 || !all {
+                        let message = desk.receive()?;
+                        // The end of input leaves the loop, as for any server.
+                        if message.is_empty() && desk.is_stream() {
+                            break;
+                        }
+                        if manner.count {
+                            manner.print(&message)?;
+                        }
+                    }
+                    if !manner.waits_for_step()? {
+                        break;
+                    }
+                    desk.send(&expand(text))?;
+                }
+                manner.stay()
+            }
+            Peer::Write { file, texts } => {
+                let mut file = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+                Ok(texts.iter().try_for_each(|text| file.write_all(&expand(text)))?)
+            }
         }
     }
 }
 
+impl Manner {
+    fn print(self, message: &[u8]) -> Result<()> {
+        if self.count {
+            print!("{} bytes: ", message.len());
+        }
+        Ok(print(message)?)
+    }
+
+    /// Waits for a typed line if that is wanted; whether to go on.
+    fn waits_for_step(self) -> Result<bool> {
+        Ok(!self.step || io::stdin().lock().skip_until(b'\n')? > 0)
+    }
+
+    fn stay(self) -> Result<()> {
+        if self.stay {
+            io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a message and a newline.
+fn print(message: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(message)?;
+    stdout.write_all(b"\n")
+}
+
 impl Line {
     fn call(kind: Kind, address: &str, from: Option<&str>) -> Result<Line> {
+        let local = |kind| -> Result<OwnedFd> {
+            let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None)?;
+            if let Some(path) = from {
+                at_path(libc::bind, &socket, &expand(path))?;
+            }
+            at_path(libc::connect, &socket, &expand(address))?;
+            Ok(socket)
+        };
         Ok(match kind {
             Kind::Udp => {
                 let socket = UdpSocket::bind("0.0.0.0:0")?;
@@ -107,22 +238,8 @@ impl Line {
                 Line::Udp(socket)
             }
             Kind::Tcp => Line::Tcp(TcpStream::connect(address)?),
-            Kind::Stream => {
-                let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-                if let Some(path) = from {
-                    bind(&socket, path)?;
-                }
-                connect(socket.as_raw_fd(), &UnixAddr::new(address)?)?;
-                Line::Stream(socket.into())
-            }
-            Kind::Dgram => {
-                let socket = match from {
-                    Some(path) => UnixDatagram::bind(path)?,
-                    None => UnixDatagram::unbound()?,
-                };
-                socket.connect(address)?;
-                Line::Dgram(socket)
-            }
+            Kind::Stream => Line::Stream(local(SockType::Stream)?.into()),
+            Kind::Dgram => Line::Dgram(local(SockType::Datagram)?.into()),
         })
     }
 
@@ -149,15 +266,25 @@ impl Line {
         Ok(buffer)
     }
 
-    /// Prints what comes, an answer a line, until the other side closes.
-    fn print_to_end(&mut self) -> Result<()> {
+    /// What comes until the other side closes, and whether that is how it ends.
+    fn receive_to_end(&mut self) -> (Vec<u8>, Result<()>) {
+        let mut all = Vec::new();
         loop {
-            let answer = self.receive()?;
-            if answer.is_empty() {
-                return Ok(());
+            match self.receive() {
+                Ok(part) if part.is_empty() => return (all, Ok(())),
+                Ok(part) => all.extend(part),
+                Err(error) => return (all, Err(error)),
             }
-            println!("{}", String::from_utf8_lossy(&answer));
         }
+    }
+
+    fn shut(&self) -> Result<()> {
+        match self {
+            Line::Tcp(socket) => socket.shutdown(Shutdown::Write)?,
+            Line::Stream(socket) => socket.shutdown(Shutdown::Write)?,
+            Line::Udp(_) | Line::Dgram(_) => bail!("only a stream has an end"),
+        }
+        Ok(())
     }
 
     /// Ends the connection for our side, then breaks it off for both.
@@ -172,84 +299,120 @@ impl Line {
     /// Waits until there is something to receive.
     fn wait(&self) -> Result<()> {
         wait(match self {
-            Line::Udp(socket) => socket,
-            Line::Tcp(socket) => socket,
-            Line::Stream(socket) => socket,
-            Line::Dgram(socket) => socket,
+            Line::Udp(socket) => socket.as_fd(),
+            Line::Tcp(socket) => socket.as_fd(),
+            Line::Stream(socket) => socket.as_fd(),
+            Line::Dgram(socket) => socket.as_fd(),
         })
     }
 }
 
-fn wait(socket: &dyn AsFd) -> Result<()> {
+/// Someone who is asked, and answers who asked last.
+enum Desk {
+    Udp { socket: UdpSocket, other: Option<UdpSocket>, asker: Option<SocketAddr> },
+    Dgram { socket: UnixDatagram, other: Option<UnixDatagram>, asker: Option<local::SocketAddr> },
+    Stream(Line),
+}
+
+impl Desk {
+    /// Opens at this address; for streams also waits for someone to connect.
+    fn open(kind: Kind, address: &str, stranger: bool) -> Result<Desk> {
+        let path = expand(address);
+        let bound = |kind| -> Result<OwnedFd> {
+            // There may well be nothing.
+            let _ = str::from_utf8(&path).map(fs::remove_file);
+            let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None)?;
+            at_path(libc::bind, &socket, &path)?;
+            Ok(socket)
+        };
+        Ok(match kind {
+            Kind::Udp => {
+                let socket = UdpSocket::bind(address.parse::<SocketAddr>().context("not ADDRESS:PORT")?)?;
+                Desk::Udp { socket, other: stranger.then(|| UdpSocket::bind("0.0.0.0:0")).transpose()?, asker: None }
+            }
+            Kind::Dgram => {
+                let socket = bound(SockType::Datagram)?.into();
+                Desk::Dgram { socket, other: stranger.then(UnixDatagram::unbound).transpose()?, asker: None }
+            }
+            Kind::Tcp => {
+                let listener = TcpListener::bind(address)?;
+                wait(listener.as_fd())?;
+                Desk::Stream(Line::Tcp(listener.accept()?.0))
+            }
+            Kind::Stream => {
+                let socket = bound(SockType::Stream)?;
+                listen(&socket, Backlog::new(1)?)?;
+                let listener = UnixListener::from(socket);
+                wait(listener.as_fd())?;
+                Desk::Stream(Line::Stream(listener.accept()?.0))
+            }
+        })
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self, Desk::Stream(_))
+    }
+
+    fn wait(&self) -> Result<()> {
+        match self {
+            Desk::Udp { socket, .. } => wait(socket.as_fd()),
+            Desk::Dgram { socket, .. } => wait(socket.as_fd()),
+            Desk::Stream(line) => line.wait(),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Vec<u8>> {
+        self.wait()?;
+        let mut buffer = vec![0; 1 << 16];
+        let n = match self {
+            Desk::Udp { socket, asker, .. } => {
+                let (n, from) = socket.recv_from(&mut buffer)?;
+                *asker = Some(from);
+                n
+            }
+            Desk::Dgram { socket, asker, .. } => {
+                let (n, from) = socket.recv_from(&mut buffer)?;
+                *asker = Some(from);
+                n
+            }
+            Desk::Stream(line) => return line.receive(),
+        };
+        buffer.truncate(n);
+        Ok(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        const NOBODY: &str = "nobody has asked yet";
+        match self {
+            Desk::Udp { socket, other, asker } => other.as_ref().unwrap_or(socket).send_to(bytes, asker.context(NOBODY)?).map(drop)?,
+            Desk::Dgram { socket, other, asker } => other.as_ref().unwrap_or(socket).send_to_addr(bytes, asker.as_ref().context(NOBODY)?).map(drop)?,
+            Desk::Stream(line) => line.send(bytes)?,
+        }
+        Ok(())
+    }
+}
+
+fn wait(socket: BorrowedFd) -> Result<()> {
     let limit = PollTimeout::try_from(LIMIT).expect("ten seconds are a time-out");
-    if poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], limit)? == 0 {
+    if poll(&mut [PollFd::new(socket, PollFlags::POLLIN)], limit)? == 0 {
         bail!("time-out after {} s: nothing came", LIMIT.as_secs());
     }
     Ok(())
 }
 
-fn answer(kind: Kind, address: &str, texts: &[String]) -> Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    match kind {
-        Kind::Udp => {
-            let socket = UdpSocket::bind(address.parse::<SocketAddr>().context("not ADDRESS:PORT")?)?;
-            wait(&socket)?;
-            for text in texts {
-                let (_, client) = socket.recv_from(&mut buffer)?;
-                socket.send_to(text.as_bytes(), client)?;
-            }
-        }
-        Kind::Dgram => {
-            let socket = UnixDatagram::bind(fresh(address))?;
-            wait(&socket)?;
-            for text in texts {
-                let (_, client) = socket.recv_from(&mut buffer)?;
-                socket.send_to_addr(text.as_bytes(), &client)?;
-            }
-        }
-        Kind::Tcp => {
-            let listener = TcpListener::bind(address)?;
-            wait(&listener)?;
-            answer_on(listener.accept()?.0, texts)?;
-        }
-        Kind::Stream => {
-            let listener = UnixListener::bind(fresh(address))?;
-            wait(&listener)?;
-            answer_on(listener.accept()?.0, texts)?;
-        }
-    }
-    Ok(())
-}
+/// `bind` or `connect`.
+type Call = unsafe extern "C" fn(libc::c_int, *const libc::sockaddr, libc::socklen_t) -> libc::c_int;
 
-fn answer_on(mut socket: impl Read + Write + AsFd, texts: &[String]) -> Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    wait(&socket)?;
-    for text in texts {
-        // Errors and the end of input leave the loop, as for any server.
-        if socket.read(&mut buffer)? == 0 {
-            break;
-        }
-        socket.write_all(text.as_bytes())?;
-    }
-    Ok(())
-}
-
-/// Binds to a path of 108 bytes at most: the kernel needs no NUL behind it, as std does.
-fn bind(socket: &OwnedFd, path: &str) -> Result<()> {
+/// Binds or connects to a path of 108 bytes at most: the kernel needs no NUL behind it, as std does.
+/// One that begins with a NUL is no file, but a name.
+fn at_path(call: Call, socket: &OwnedFd, path: &[u8]) -> Result<()> {
     let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
     ensure!(path.len() <= address.sun_path.len(), "the path is too long");
-    for (to, byte) in address.sun_path.iter_mut().zip(path.bytes()) {
-        *to = byte as libc::c_char;
+    for (to, byte) in address.sun_path.iter_mut().zip(path) {
+        *to = *byte as libc::c_char;
     }
     let len = std::mem::offset_of!(libc::sockaddr_un, sun_path) + path.len();
     // SAFETY: the address is valid for its length.
-    Errno::result(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len as libc::socklen_t) })?;
+    Errno::result(unsafe { call(socket.as_raw_fd(), (&raw const address).cast(), len as libc::socklen_t) })?;
     Ok(())
-}
-
-/// `path`, with nothing there.
-fn fresh(path: &str) -> &Path {
-    // There may well be nothing.
-    let _ = fs::remove_file(path);
-    Path::new(path)
 }

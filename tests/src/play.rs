@@ -4,11 +4,14 @@
 //! is at rest: asleep, and not having run between two looks. Each wait has a limit.
 
 use std::env;
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
@@ -101,18 +104,44 @@ pub struct Outcome {
     pub screen: String,
 }
 
-/// How long programs that need not do what the scene says may take to come to rest.
+/// The error of a scene that went otherwise, with what was seen of the programs a moment later.
+#[derive(Debug)]
+pub struct Otherwise {
+    /// The step, what was wrong with it, and the difference between the scene and what happened.
+    text: String,
+    /// Whether the step came to the end of its time.
+    pub late: bool,
+    /// Whether the program of the step waited for what is typed then.
+    pub awaits_keys: bool,
+    /// Whether all programs came to rest.
+    pub at_rest: bool,
+    /// Whether a signal had ended one, and the scene does not say so.
+    pub killed: bool,
+}
+
+impl Display for Otherwise {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Otherwise {}
+
+/// How long programs that do not do what the scene says may take to come to rest.
 const LENIENCE: Duration = Duration::from_secs(1);
+
+/// How many lines of a program are shown, of those that the scene does not have.
+const SHOWN: usize = 100;
 
 /// Plays `scene` in the working folder, which holds its programs; tells what was run under strace.
 ///
 /// # Errors
 ///
 /// If a program does something other than the scene says, or nothing for the time limit: the error
-/// says where, and shows the difference between the scene and what happened. If a signal has asked
-/// us to end.
+/// is an [`Otherwise`], which says where, and shows the difference between the scene and what
+/// happened. If a signal has asked us to end.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
-    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), options };
+    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), late: false, options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -126,7 +155,7 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
                 None => audience.step(step),
             })
         }
-        .map_err(|error| anyhow!("{}: {error:#}\n{}", scene.at(step), cast.difference(&scene.steps[..=index])))
+        .map_err(|error| cast.otherwise(scene, index, &error))
         .with_context(|| format!("scene {} went otherwise", scene.name))?;
     }
     Ok(cast.runs)
@@ -138,7 +167,9 @@ struct Cast<'a> {
     numbers: Numbers,
     runs: Vec<Run>,
     /// The line that the step expected, as it was.
-    line: Option<String>,
+    line: Option<Vec<u8>>,
+    /// Whether a wait came to its limit.
+    late: bool,
     options: &'a Options,
 }
 
@@ -146,7 +177,7 @@ impl Cast<'_> {
     fn act(&mut self, step: &Step) -> Result<()> {
         match &step.action {
             Action::Start(command) => self.start(&step.actor, command),
-            Action::Type(text) => self.type_keys(&step.actor, |actor| actor.type_keys(format!("{}\n", text.expand()).as_bytes())),
+            Action::Type(text) => self.type_keys(&step.actor, |actor| actor.type_keys(&[text.expand().as_slice(), b"\n"].concat())),
             Action::Interrupt => self.type_keys(&step.actor, Actor::interrupt),
             Action::EndOfInput => self.type_keys(&step.actor, |actor| actor.type_keys(b"\x04")),
             Action::Suspend => self.suspend(&step.actor),
@@ -183,7 +214,7 @@ impl Cast<'_> {
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-        self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout)?);
+        self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?);
         Ok(())
     }
 
@@ -283,7 +314,7 @@ impl Cast<'_> {
         if self.options.lenient {
             self.settle()?;
             let actor = self.actor(name);
-            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: actor.screen() };
+            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: String::from_utf8_lossy(actor.screen()).into_owned() };
             if let Some(run) = self.runs.iter_mut().rfind(|run| run.actor == name) {
                 run.outcome = Some(outcome);
             }
@@ -306,16 +337,21 @@ impl Cast<'_> {
 
     /// Waits until every program is at rest: asleep or stopped in two looks, not having run between.
     fn settle(&mut self) -> Result<()> {
+        let lenience = self.options.lenient.then_some(LENIENCE);
+        self.comes_to_rest(lenience).map(drop).context("the programs do not come to rest")
+    }
+
+    /// Whether every program comes to rest: within the limit, else it is an error, or in this time.
+    fn comes_to_rest(&mut self, lenience: Option<Duration>) -> Result<bool> {
         let mut before: Option<Vec<Pulse>> = None;
         let start = Instant::now();
         self.wait(|cast| {
             let now = cast.pulses();
             let at_rest = cast.actors.iter().all(Actor::is_at_rest) && before.as_ref() == Some(&now);
             before = Some(now);
-            let never_mind = cast.options.lenient && start.elapsed() > LENIENCE;
-            Ok((at_rest || never_mind).then_some(()))
+            let never_mind = lenience.is_some_and(|lenience| start.elapsed() > lenience);
+            Ok((at_rest || never_mind).then_some(at_rest))
         })
-        .context("the programs do not come to rest")
     }
 
     /// Looks at everyone again and again until `done` has a value, but not for longer than the limit.
@@ -330,6 +366,7 @@ impl Cast<'_> {
                 return Ok(value);
             }
             if start.elapsed() > self.options.limit {
+                self.late = true;
                 bail!("time-out after {} s; {}", self.options.limit.as_secs(), self.describe());
             }
             self.pump()?;
@@ -369,6 +406,24 @@ impl Cast<'_> {
         self.actors.iter().map(describe).collect::<Vec<_>>().join(", ")
     }
 
+    /// The error of the step of this index, and of what the programs do after it.
+    fn otherwise(&mut self, scene: &Scene, index: usize, error: &anyhow::Error) -> Otherwise {
+        let (step, late) = (&scene.steps[index], self.late);
+        // One that does not come to rest may do so without end.
+        let at_rest = self.comes_to_rest(Some(LENIENCE)).unwrap_or(false);
+        let is_said = |actor: &Actor, end: ExitStatus| {
+            let said = scene.steps[index..].iter().filter(|step| step.actor == actor.name).find_map(|step| match &step.action {
+                Action::End(end) => Some(end),
+                _ => None,
+            });
+            said.is_some_and(|said| *said == end_name(end))
+        };
+        let awaits_keys = self.actors.iter().any(|actor| actor.name == step.actor && actor.pulses().iter().any(Pulse::awaits_keys));
+        let killed = self.actors.iter().any(|actor| actor.end().is_some_and(|end| end.signal().is_some() && !is_said(actor, end)));
+        let text = format!("{}: {error:#}\n{}", scene.at(step), self.difference(&scene.steps[..=index]));
+        Otherwise { text, late, awaits_keys, at_rest, killed }
+    }
+
     /// The scene up to its last step here, which failed, against what happened: a diff.
     fn difference(&mut self, steps: &[Step]) -> String {
         let transcript = |steps: &[Step]| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
@@ -379,11 +434,13 @@ impl Cast<'_> {
         }
         for actor in &mut self.actors {
             let name = actor.name.clone();
-            while let Some(line) = actor.next_line() {
-                happened += &format!("{name:<7} > {}\n", scene::shorten(&line));
+            for line in std::iter::from_fn(|| actor.next_line()).take(SHOWN) {
+                happened += &format!("{name:<7} > {}\n", scene::notation(&line));
             }
-            if !actor.screen().is_empty() {
-                happened += &format!("{name:<7} > {}\n", scene::shorten(&actor.screen()));
+            match actor.screen() {
+                [] => {}
+                rest if rest.contains(&b'\n') => happened += &format!("{name:<7} > ... and {} bytes more\n", rest.len()),
+                rest => happened += &format!("{name:<7} > {}\n", scene::notation(rest)),
             }
             if let Some(end) = actor.end() {
                 happened += &format!("{name:<7} = {}\n", end_name(end));

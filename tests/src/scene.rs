@@ -19,9 +19,11 @@
 //! | `server ! differs: setsockopt; in C: listen, here: write` | plays nothing: both, up to where the traces part |
 //! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
 //!
-//! `{x*4095}` in a text stands for 4095 times `x`, and `{NUL}` for a byte of that name; `{pid}` and
-//! `{port}` are [numbers](crate::numbers) that the kernel picks. A command is split into words as a
-//! shell does it. A line that begins with `#` is a comment.
+//! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}` for a byte of that name, and `{xff}` for
+//! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
+//! [numbers](crate::numbers) that the kernel picks. A command is split into words as a shell does it,
+//! and may end in the redirections `< FILE`, `> FILE`, `<&-` and `>&-` (closed). A line that begins
+//! with `#` is a comment.
 //!
 //! The row of a socket is its descriptor, protocol, local address, remote address and state, as
 //! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
@@ -100,11 +102,24 @@ pub struct Command {
     /// The user to run it as, from `sudo -u USER`.
     pub user: Option<String>,
     /// What to run and its arguments. A program of ours can stand behind another, as in
-    /// `strace -o log udpserver`.
+    /// `strace -o log udpserver`. Those of `lab` are in the notation of texts, which it expands
+    /// itself: an argument is limited to 128 KiB, and has no NUL.
     pub words: Vec<String>,
+    pub redirections: Vec<Redirection>,
 }
 
-/// A text in which `{c*N}` stands for N times `c` and `{NUL}` for that byte.
+/// Where a descriptor leads in place of the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redirection {
+    /// Nowhere: it is closed.
+    Close(i32),
+    /// Standard input is this file.
+    From(PathBuf),
+    /// Standard output is this file.
+    To(PathBuf),
+}
+
+/// A text in which `{c*N}` stands for N times `c`, `{NUL}` for that byte, and `{xff}` for any.
 #[derive(Debug, Clone)]
 pub struct Text(String);
 
@@ -169,8 +184,8 @@ impl Action {
 
 impl Step {
     /// The step with the line that it expected as it was: with its numbers.
-    pub fn with_line(&self, line: &str) -> Step {
-        Step { action: Action::Expect(Text(shorten(line.trim_end()))), ..self.clone() }
+    pub fn with_line(&self, line: &[u8]) -> Step {
+        Step { action: Action::Expect(Text(notation(line.trim_ascii_end()))), ..self.clone() }
     }
 }
 
@@ -218,62 +233,98 @@ impl Text {
         &self.0
     }
 
-    /// The text with each `{c*N}` written out.
-    pub fn expand(&self) -> String {
-        let mut out = String::new();
-        let mut rest = self.0.as_str();
-        while let Some(open) = rest.find('{') {
-            let (before, from) = rest.split_at(open);
-            out += before;
-            if let Some((unit, times, len)) = repetition(from) {
-                out.extend(std::iter::repeat_n(unit, times));
-                rest = &from[len..];
-            } else if let Some(after) = from.strip_prefix("{NUL}") {
-                out.push('\0');
-                rest = after;
-            } else {
-                out.push('{');
-                rest = &from[1..];
-            }
-        }
-        out + rest
+    /// The bytes that it stands for.
+    pub fn expand(&self) -> Vec<u8> {
+        expand(&self.0)
     }
 
     /// Whether a line of a terminal is this text, in a scene with these numbers; white space at the
     /// ends of both does not count.
-    pub fn matches(&self, line: &str, numbers: &mut Numbers) -> bool {
-        numbers.matches(self.expand().trim_end(), line.trim_end())
+    pub fn matches(&self, line: &[u8], numbers: &mut Numbers) -> bool {
+        numbers.matches(self.expand().trim_ascii_end(), line.trim_ascii_end())
     }
 }
 
-/// Reads `{c*N}` at the start of `text`: the character, how often, and the length of it all.
-fn repetition(text: &str) -> Option<(char, usize, usize)> {
-    let close = text.find('}')?;
-    let (unit, times) = text[1..close].split_once('*')?;
-    let mut chars = unit.chars();
-    let unit = chars.next()?;
-    if chars.next().is_some() {
-        return None;
+/// The bytes that a text stands for.
+pub fn expand(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let (before, from) = rest.split_at(open);
+        out.extend(before.bytes());
+        if let Some((unit, times, len)) = repetition(from) {
+            out.extend(unit.repeat(times));
+            rest = &from[len..];
+        } else {
+            out.push(b'{');
+            rest = &from[1..];
+        }
     }
+    out.extend(rest.bytes());
+    out
+}
+
+/// Reads `{c*N}`, `{NUL}`, `{xff}` and their like at the start of `text`: the bytes of one, how
+/// often, and the length of it all.
+fn repetition(text: &str) -> Option<(Vec<u8>, usize, usize)> {
+    let close = text.find('}')?;
+    let inner = &text[1..close];
+    if let Some(byte) = named(inner) {
+        return Some((vec![byte], 1, close + 1));
+    }
+    let (unit, times) = inner.split_once('*')?;
+    let unit = match named(unit) {
+        Some(byte) => vec![byte],
+        None if unit.chars().count() == 1 => unit.into(),
+        None => return None,
+    };
     Some((unit, times.parse().ok()?, close + 1))
 }
 
-/// `line` with each run of more than 40 equal characters as `{c*N}`: what a person can read.
-pub fn shorten(line: &str) -> String {
+/// The byte called `NUL` or, in hexadecimal, `xff`.
+fn named(name: &str) -> Option<u8> {
+    if name == "NUL" {
+        return Some(0);
+    }
+    let digits = name.strip_prefix('x').filter(|digits| digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+/// A text for these bytes, which a person can read and [`expand`] turns into them again: each run of
+/// more than 40 equal ones is folded, and what is no character, or none that can be seen, has a name.
+pub fn notation(bytes: &[u8]) -> String {
     let mut out = String::new();
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        let mut times = 1;
-        while chars.next_if_eq(&c).is_some() {
-            times += 1;
-        }
-        if times > 40 {
-            out += &format!("{{{c}*{times}}}");
+    let mut at = 0;
+    for piece in bytes.chunk_by(|one, next| one == next || !one.is_ascii() && !next.is_ascii()) {
+        if !piece[0].is_ascii() {
+            for chunk in piece.utf8_chunks() {
+                out += chunk.valid();
+                chunk.invalid().chunk_by(|one, next| one == next).for_each(|run| fold(&mut out, &format!("x{:02x}", run[0]), run.len(), true));
+            }
         } else {
-            out.extend(std::iter::repeat_n(c, times));
+            // A brace is named if what it opens would be taken for a name.
+            let is_named = |brace| repetition(&String::from_utf8_lossy(&bytes[brace..bytes.len().min(brace + LONGEST_NAME)])).is_some();
+            match piece[0] {
+                0 => fold(&mut out, "NUL", piece.len(), true),
+                b'{' if is_named(at + piece.len() - 1) => out += &format!("{}{{x7b}}", "{".repeat(piece.len() - 1)),
+                byte if byte.is_ascii_control() => fold(&mut out, &format!("x{byte:02x}"), piece.len(), true),
+                byte => fold(&mut out, &char::from(byte).to_string(), piece.len(), false),
+            }
         }
+        at += piece.len();
     }
     out
+}
+
+/// The length of `{NUL*18446744073709551615}`.
+const LONGEST_NAME: usize = 26;
+
+fn fold(out: &mut String, unit: &str, times: usize, is_name: bool) {
+    match times {
+        41.. => *out += &format!("{{{unit}*{times}}}"),
+        _ if is_name => *out += &format!("{{{unit}}}").repeat(times),
+        _ => *out += &unit.repeat(times),
+    }
 }
 
 /// The scenes of every group's README under `root`, in the groups' order.
@@ -380,7 +431,8 @@ fn parse_parting(text: &str) -> Result<Parting> {
 }
 
 fn parse_command(text: &str) -> Result<Command> {
-    let mut words: Vec<String> = shlex::split(text).context("a quote is not closed")?.into_iter().map(|word| Text(word).expand()).collect();
+    let mut words = shlex::split(text).context("a quote is not closed")?;
+    let redirections = take_redirections(&mut words)?;
     let mut user = None;
     if words.first().is_some_and(|word| word == "sudo") {
         if words.len() < 4 || words[1] != "-u" {
@@ -391,7 +443,33 @@ fn parse_command(text: &str) -> Result<Command> {
     if words.is_empty() {
         bail!("no program after $");
     }
-    Ok(Command { text: text.to_owned(), user, words })
+    if words[0] != "lab" {
+        for word in &mut words {
+            let bytes = String::from_utf8(expand(word)).ok().filter(|word| !word.contains('\0'));
+            *word = bytes.with_context(|| format!("'{word}' is no argument: NUL and what is not UTF-8 are for lab peer"))?;
+        }
+    }
+    Ok(Command { text: text.to_owned(), user, words, redirections })
+}
+
+/// Takes `< FILE`, `<FILE`, `> FILE`, `<&-` and `>&-` off the end of a command line.
+fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
+    let Some(first) = words.iter().position(|word| word.starts_with(['<', '>'])) else { return Ok(Vec::new()) };
+    let mut redirections = Vec::new();
+    let mut rest = words.drain(first..);
+    while let Some(word) = rest.next() {
+        let (sign, path) = word.split_at(1);
+        let path = if path.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
+        redirections.push(match (sign, path.as_str()) {
+            (_, "") => bail!("no file after '{sign}'"),
+            ("<", "&-") => Redirection::Close(0),
+            (">", "&-") => Redirection::Close(1),
+            ("<", _) => Redirection::From(path.into()),
+            (">", _) if !path.starts_with(['>', '&']) => Redirection::To(path.into()),
+            _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-"),
+        });
+    }
+    Ok(redirections)
 }
 
 /// What can be seen to be wrong without playing the scene.
@@ -462,19 +540,57 @@ mod tests {
 
     #[test]
     fn repetitions_are_written_out_and_folded() {
-        assert_eq!(Text("Hi, {x*5}!{".into()).expand(), "Hi, xxxxx!{");
-        assert_eq!(Text("{ab*5} {x*y}".into()).expand(), "{ab*5} {x*y}");
-        assert_eq!(Text("a{NUL}b".into()).expand(), "a\0b");
-        assert_eq!(shorten(&"x".repeat(41)), "{x*41}");
-        assert_eq!(shorten("xx y"), "xx y");
+        for (text, bytes) in [
+            ("Hi, {x*5}!{", &b"Hi, xxxxx!{"[..]),
+            ("{ab*5} {x*y} {xfg} {*3}", b"{ab*5} {x*y} {xfg} {*3}"),
+            ("a{NUL}b{NUL*2}", b"a\0b\0\0"),
+            ("{xff}{x80*2}{x7f}{x*2}", b"\xff\x80\x80\x7fxx"),
+            ("{\u{e4}*2}{pid}", "\u{e4}\u{e4}{pid}".as_bytes()),
+        ] {
+            assert_eq!(expand(text), bytes, "{text}");
+        }
+        for (bytes, text) in [
+            (&b"xx y{z}"[..], "xx y{z}"),
+            (&[b'x'; 40], &"x".repeat(40)),
+            (&[b'x'; 41], "{x*41}"),
+            (&[0; 4096], "{NUL*4096}"),
+            (b"\xff\n\0\xc3\xa4\xc3", "{xff}{x0a}{NUL}\u{e4}{xc3}"),
+            (b"{NUL}{x80}", "{x7b}NUL}{x7b}x80}"),
+        ] {
+            assert_eq!(notation(bytes), text);
+            assert_eq!(expand(text), bytes);
+        }
+    }
+
+    #[test]
+    fn redirections_are_read() {
+        let command = |text: &str| parse_command(text).map(|command| (command.words.join(" "), command.redirections));
+        let from = |path: &str| Redirection::From(path.into());
+        assert_eq!(command("a b").unwrap(), ("a b".into(), vec![]));
+        assert_eq!(command("a <&- >&-").unwrap(), ("a".into(), vec![Redirection::Close(0), Redirection::Close(1)]));
+        assert_eq!(command("a b < lines >/dev/full").unwrap(), ("a b".into(), vec![from("lines"), Redirection::To("/dev/full".into())]));
+        assert_eq!(command("sudo -u nobody a </dev/null").unwrap(), ("a".into(), vec![from("/dev/null")]));
+        for text in ["a <", "a >> b", "a >&2", "a < b c", "< b"] {
+            assert!(command(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_lab_is_told_stays_a_text() {
+        let words = |text: &str| parse_command(text).map(|command| command.words[1..].to_vec());
+        assert_eq!(words("udpclient {x*3}").unwrap(), ["xxx"]);
+        assert_eq!(words("lab peer {x*3} {NUL}").unwrap(), ["peer", "{x*3}", "{NUL}"]);
+        assert!(words("udpclient {NUL}").is_err());
+        assert!(words("udpclient {xff}").is_err());
     }
 
     #[test]
     fn white_space_at_the_end_does_not_count() {
         let text = Text("send bytes: 2".into());
         let mut numbers = Numbers::default();
-        assert!(text.matches("send bytes: 2 \r", &mut numbers));
-        assert!(!text.matches(" send bytes: 2", &mut numbers));
-        assert!(!text.matches("send bytes: 21", &mut numbers));
+        assert!(text.matches(b"send bytes: 2 \r", &mut numbers));
+        assert!(!text.matches(b" send bytes: 2", &mut numbers));
+        assert!(!text.matches(b"send bytes: 21", &mut numbers));
+        assert!(!Text("a{xff}".into()).matches(b"a\xfe", &mut numbers));
     }
 }

@@ -263,7 +263,7 @@ impl Row {
             if let Some(Queues { rx, tx }) = socket.seen.queues {
                 texts.extend([format!("{socket} rx {rx}"), format!("{socket} tx {tx}")]);
             }
-            texts.iter().any(|row| numbers.matches(text, row))
+            texts.iter().any(|row| numbers.matches(text.as_bytes(), row.as_bytes()))
         })
     }
 }
