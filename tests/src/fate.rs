@@ -67,7 +67,7 @@ mod tests {
     fn of(command: &str) -> Option<Fate> {
         let text = format!("```scene s\nactor $ {command}\nactor > x\nactor = 0\n```\n");
         let scene = scene::parse("group", Path::new("README.md"), &text).unwrap().remove(0);
-        let options = Options { limit: Duration::from_secs(1), ..Options::default() };
+        let options = Options { limit: Duration::from_millis(500), ..Options::default() };
         let error = play::play(&scene, &options, &mut ()).err()?;
         Some(judge(error.downcast_ref::<Otherwise>().expect("it was played")))
     }
