@@ -3,6 +3,7 @@
 mod comparison;
 mod drawing;
 mod hostility;
+mod long;
 mod reading;
 mod reverting;
 mod side;
@@ -31,6 +32,7 @@ use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use lab::strace;
 use lab::table;
+use long::Long;
 use reading::Read;
 use reverting::Reverts;
 use watching::Memory;
@@ -65,6 +67,8 @@ enum Task {
     Reverts(Reverts),
     /// Plays hostile input: what no friendly client, server or shell would do
     Hostile(Hostile),
+    /// Runs all that takes long: faults, hostile, random, memory, load, reverts
+    Long(Long),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -115,6 +119,7 @@ fn main() -> ExitCode {
         Task::Random(options) => options.run(),
         Task::Reverts(options) => options.run(),
         Task::Hostile(options) => options.run(),
+        Task::Long(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),

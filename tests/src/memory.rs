@@ -12,7 +12,7 @@ use regex::Regex;
 
 use crate::play::{self, Options, Run};
 use crate::programs::Binaries;
-use crate::scene::{Action, Scene};
+use crate::scene::Scene;
 use crate::stage::{Privacy, Stage};
 
 /// What watches the programs' memory.
@@ -68,7 +68,7 @@ impl Tool {
 
 /// Whether the tool can watch a scene: strace and it cannot both have a process.
 pub fn can_watch(scene: &Scene) -> bool {
-    !scene.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == "strace")))
+    !scene.uses("strace")
 }
 
 /// A start of a program in a scene, and what the tool found in it.

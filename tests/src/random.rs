@@ -14,6 +14,7 @@ use crate::exchange::{CLIENTS, Exchange, Family, Line, Move};
 use crate::play::{self, Options};
 use crate::programs::Binaries;
 use crate::scene::{self, Parting, Scene};
+use crate::signals;
 use crate::stage::{Privacy, Stage};
 use crate::trace::{self, Trace, is_call};
 
@@ -80,6 +81,7 @@ pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progres
 ///
 /// As [`run`].
 fn try_one(exchange: &Exchange, players: &Players) -> Result<Played> {
+    signals::check()?;
     let text = exchange.scene("random");
     let scene = scene::parse("random", Path::new("random"), &text)?.pop().context("an exchange is a scene")?;
     let mut played = Played { exchanges: 1, steps: scene.steps.len(), calls: 0 };

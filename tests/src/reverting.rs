@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use lab::programs::{self, Build, PROGRAMS, Profile};
 use lab::reverts::{self, Revert, Shown};
+use lab::signals;
 
 #[derive(clap::Args)]
 pub struct Reverts {
@@ -25,10 +26,12 @@ impl Reverts {
         }
         let all = reverts::read(programs::root())?;
         let reverts: Vec<&Revert> = all.iter().filter(|revert| self.names.is_empty() || self.names.contains(&revert.fix.program)).collect();
+        signals::watch();
         let bench = Bench::set()?;
         let mut controls = BTreeMap::<String, bool>::new();
         let mut wrong = Vec::new();
         for (revert, number) in reverts.iter().zip(1..) {
+            signals::check()?;
             let fix = format!("{}:{}: {}", revert.fix.program, revert.fix.line, revert.fix.name);
             // What shows that a fix is gone must not show it while it is there.
             let control = format!("{:?} {}", revert.shown, if revert.shown == Shown::Faults { revert.fix.program.as_str() } else { "" });

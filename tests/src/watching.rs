@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use lab::figures::{Fate, Figure, Figures, Run, Tally};
+use lab::hostile;
 use lab::memory::{self, Tool};
 use lab::programs::{self, Build, Profile};
 use lab::scene::{self, Scene};
@@ -15,8 +16,8 @@ use crate::comparison::{named, names, only, originals};
 
 #[derive(clap::Args)]
 pub struct Memory {
-    /// Scenes to play; none: all that do not use strace
-    #[arg(value_name = "SCENE")]
+    /// Scenes and cases of hostile input to play; none: all that do not use strace
+    #[arg(value_name = "SCENE|CASE")]
     names: Vec<String>,
     /// What watches the programs
     #[arg(long, value_enum, default_value = "memcheck")]
@@ -36,7 +37,8 @@ pub struct Memory {
 impl Memory {
     pub fn run(&self) -> Result<()> {
         self.tool.available()?;
-        let all = scene::read_all(programs::root())?;
+        let cases = hostile::cases()?.into_iter().map(|case| case.scene);
+        let all: Vec<Scene> = scene::read_all(programs::root())?.into_iter().chain(cases).collect();
         let scenes: Vec<&Scene> = named(&all, &self.names)?.into_iter().filter(|scene| memory::can_watch(scene)).collect();
         if scenes.is_empty() {
             bail!("strace runs the programs of {} already; no other tool can", self.names.join(", "));
@@ -61,15 +63,15 @@ impl Memory {
                     tally.count((!watched.findings.is_empty()).then_some(Fate::Memory));
                 }
             }
-            if number % 20 == 0 {
-                anstream::eprintln!("{number} of {} scenes", scenes.len());
+            if number % 100 == 0 {
+                anstream::eprintln!("{number} of {} scenes and cases", scenes.len());
             }
         }
         if !wrong.is_empty() {
             bail!("{}", wrong.join("\n     "));
         }
         let starts: usize = figures.values().map(|figure| figure.tried).sum();
-        anstream::println!("{} scenes, {starts} starts of programs: nothing found in the ports", scenes.len());
+        anstream::println!("{} scenes and cases, {starts} starts of programs: nothing found in the ports", scenes.len());
         for (program, figure) in &figures {
             if let Some(c) = figure.c.as_ref().filter(|c| !c.otherwise.is_empty()) {
                 anstream::println!("in C: {program}: {c}");
