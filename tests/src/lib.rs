@@ -10,6 +10,8 @@ pub mod faults;
 pub mod figures;
 pub mod fixes;
 pub mod golden;
+pub mod interrupts;
+pub mod load;
 pub mod mask;
 pub mod numbers;
 pub mod peer;

@@ -1,6 +1,7 @@
 //! The tool `lab`; `cargo lab help` tells what it does.
 
 mod comparison;
+mod loading;
 mod reading;
 mod side;
 
@@ -24,6 +25,7 @@ use lab::scene::{self, Action, Scene, Step};
 use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use lab::table;
+use loading::Load;
 use reading::Read;
 
 /// Plays the experiments of the READMEs with the real programs.
@@ -48,6 +50,8 @@ enum Task {
     Check(Check),
     /// Makes the programs' calls fail, one after the other
     Faults(Faults),
+    /// Sends messages from many clients at once, and ^C at random moments
+    Load(Load),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         Task::Strace(options) => options.run(),
         Task::Check(options) => options.run(),
         Task::Faults(options) => options.run(),
+        Task::Load(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),
