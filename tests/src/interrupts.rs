@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -27,6 +28,8 @@ const LATER: u64 = 200;
 /// One in so many comes without waiting for an answer, in the time that a server takes to start.
 const EARLY: usize = 8;
 const START: u64 = 3000;
+/// One in so many comes when udpconnectserver has been told "goodbye".
+const GOODBYE: usize = 4;
 
 /// What became of a server that was interrupted.
 #[derive(Debug)]
@@ -85,17 +88,27 @@ pub fn interrupt(load: &Load, c: bool, clients: usize, stdout: Stdout, rng: &mut
     let start = Instant::now();
     let mut due = early.then(|| start + Duration::from_micros(later));
     let mut interrupted = None;
+    // udpconnectserver has an end of its own, which ^C may meet.
+    let goodbye = load.alone && !early && rng.usize(..GOODBYE) == 0;
     let mut turns = 0;
     while server.end().is_none() && interrupted.unwrap_or(start).elapsed() < LIMIT {
         for (number, sender) in senders.iter_mut().enumerate() {
             sender.turn(load, number, window)?;
             if interrupted.is_none() && due.is_some_and(|due| Instant::now() > due) {
-                kill(Pid::from_raw(server.pid() as i32), Signal::SIGINT).context("cannot interrupt it")?;
-                interrupted = Some(Instant::now());
+                match kill(Pid::from_raw(server.pid() as i32), Signal::SIGINT) {
+                    // It may have ended, told "goodbye".
+                    Ok(()) | Err(Errno::ESRCH) => interrupted = Some(Instant::now()),
+                    Err(error) => return Err(error).context("cannot interrupt it"),
+                }
             }
         }
         if due.is_none() && senders.iter().map(|sender| sender.answered).sum::<usize>() >= answers {
-            due = Some(Instant::now() + Duration::from_micros(later));
+            if goodbye && !senders[0].leaves {
+                senders[0].leave()?;
+            }
+            if senders.iter().all(Sender::is_ready) {
+                due = Some(Instant::now() + Duration::from_micros(later));
+            }
         }
         turns += 1;
         // Sending is what keeps the server busy; to look at it takes as long.
@@ -104,7 +117,7 @@ pub fn interrupt(load: &Load, c: bool, clients: usize, stdout: Stdout, rng: &mut
             read(&mut pipe, &mut out);
         }
     }
-    ensure!(interrupted.is_some(), "{} did not give {answers} answers within {} s: {}", load.program, LIMIT.as_secs(), server.screen());
+    ensure!(interrupted.is_some() || goodbye, "{} did not give {answers} answers within {} s: {}", load.program, LIMIT.as_secs(), server.screen());
     let end = server.end();
     // It is killed if it hangs.
     let screen = server.screen();
@@ -134,6 +147,8 @@ struct Sender {
     socket: UdpSocket,
     sent: usize,
     answered: usize,
+    /// Whether it has said "goodbye" and sends no more.
+    leaves: bool,
     /// An answer that is not the next one.
     wrong: Option<String>,
 }
@@ -143,13 +158,13 @@ impl Sender {
         let socket = load::udp_client(address.port())?;
         socket.connect(address)?;
         socket.set_nonblocking(true)?;
-        Ok(Sender { socket, sent: 0, answered: 0, wrong: None })
+        Ok(Sender { socket, sent: 0, answered: 0, leaves: false, wrong: None })
     }
 
     /// Takes what is there, and sends what may be under way.
     fn turn(&mut self, load: &Load, number: usize, window: usize) -> Result<()> {
         self.receive(load, number)?;
-        while self.sent < self.answered + window {
+        while !self.leaves && self.sent < self.answered + window {
             match self.socket.send(load.message(number, self.sent, 0).as_bytes()) {
                 Ok(_) => self.sent += 1,
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -161,6 +176,16 @@ impl Sender {
             }
         }
         Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        self.leaves = true;
+        self.socket.send(b"goodbye").map(drop).context("cannot say goodbye")
+    }
+
+    /// Whether the server is at its last message, if that is "goodbye", or is at any.
+    fn is_ready(&self) -> bool {
+        !self.leaves || self.answered == self.sent
     }
 
     fn receive(&mut self, load: &Load, number: usize) -> Result<()> {
@@ -215,7 +240,9 @@ fn judge(load: &Load, end: Option<ExitStatus>, printed: &str, senders: &[Sender]
             return seen;
         }
     }
-    let Some((lines, count)) = split(printed) else {
+    // It may have ended before the signal came.
+    let by_itself = senders.iter().any(|sender| sender.leaves).then_some((printed, answers));
+    let Some((lines, count)) = split(printed).or(by_itself) else {
         is(Fate::Wrong, format!("it did not print its count, but {:?}", printed.lines().last().unwrap_or_default()));
         return seen;
     };

@@ -13,10 +13,10 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ChildStdout, Command, ExitStatus};
+use std::process::{ChildStdout, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -217,16 +217,6 @@ impl Load {
         Actor::start(self.program, command, None, stdout)
     }
 
-    fn waits(&self, server: &Actor) -> bool {
-        let call = match self.line {
-            Kind::Udp(_) | Kind::Dgram => "recvfrom",
-            // It has accepted its client once that is there.
-            Kind::Stream if server.pulses().iter().any(|pulse| pulse.is_in("read")) => "read",
-            Kind::Stream | Kind::Http(_) => "accept",
-        };
-        server.pulses().iter().any(|pulse| pulse.is_in(call))
-    }
-
     /// Sends `messages` from `clients` at once, and ^C at the end; tells what became of them.
     ///
     /// # Errors
@@ -234,75 +224,76 @@ impl Load {
     /// If the server cannot be started, or something else than the server fails.
     pub fn carry(&self, c: bool, clients: usize, messages: usize, progress: &mut dyn FnMut(usize)) -> Result<Carried> {
         let clients = if self.alone { 1 } else { clients };
-        let mut server = self.start(c, Stdout::Pipe)?;
-        let mut out = Output { pipe: server.take_stdout().context("the server has no pipe")?, printed: Printed::new(self, server.pid(), clients), rest: Vec::new() };
-        wait(&mut server, &mut out, "the server to wait for a client", |server| self.waits(server))?;
-        let places = Arc::new(Places(Mutex::new(CONNECTIONS), Condvar::new()));
-        let mut all = (0..clients).map(|number| Client::new(self, number, clients, &places)).collect::<Result<Vec<_>>>()?;
-        out.printed.ports = all.iter().map(|client| client.port).collect();
-
-        let mut carried = Carried { messages, ..Carried::default() };
-        let done = AtomicUsize::new(0);
         let shares = |messages: usize| (0..clients).map(|client| messages / clients + usize::from(client < messages % clients)).collect::<Vec<_>>();
-        // What memory it takes for the first messages it keeps.
         let (warm_up, whole) = (shares(first(messages)), shares(messages));
-        self.phase(&mut all, warm_up.iter().map(|to| 0..*to), &mut carried, &mut server, &mut out, &done, progress)?;
-        let rests = |server: &mut Actor, out: &mut Output| wait(server, out, "the server to wait for the next message", |server| self.waits(server));
+
+        let mut session = Session::start(self, c, clients)?;
+        let mut carried = Carried { messages, ..Carried::default() };
+        session.carry(warm_up.iter().map(|to| 0..*to), &mut carried, progress)?;
         if carried.right + carried.wrong == first(messages) {
-            rests(&mut server, &mut out)?;
-            carried.before = Size::of(&server)?;
-            carried.busy = busy(&server)?;
-            carried.time = self.phase(&mut all, warm_up.iter().zip(&whole).map(|(from, to)| *from..*to), &mut carried, &mut server, &mut out, &done, progress)?;
+            session.wait("the server to wait for the next message", Session::is_at_rest)?;
+            carried.before = Size::of(&session.server)?;
+            let before = busy(&session.server)?;
+            carried.time = session.carry(warm_up.iter().zip(&whole).map(|(from, to)| *from..*to), &mut carried, progress)?;
+            if carried.right + carried.wrong == messages {
+                session.wait("the server to wait for the next message", Session::is_at_rest)?;
+                carried.busy = busy(&session.server)?.saturating_sub(before);
+                carried.after = Size::of(&session.server)?;
+                session.end(&whole, &mut carried)?;
+                return Ok(carried);
+            }
         }
         carried.lost = messages - carried.right - carried.wrong;
-        if carried.lost > 0 {
-            carried.lost_because(&mut server, &mut out, |server| self.waits(server));
-            return Ok(carried);
-        }
-
-        rests(&mut server, &mut out)?;
-        carried.after = Size::of(&server)?;
-        carried.busy = busy(&server)?.saturating_sub(carried.busy);
-        if !carried.after.is_about(carried.before) {
-            carried.complaints.push(format!("it grew from {} to {}", carried.before, carried.after));
-        }
-        server.interrupt()?;
-        let end = wait_for_end(&mut server, &mut out)?;
-        out.drain()?;
-        let (expected, tail) = match self.uncounted {
-            Some(uncounted) => ("0", format!("\nreceived {} datagrams\n", messages - uncounted)),
-            None => ("SIGINT", String::new()),
-        };
-        if end_name(end) != expected {
-            carried.complaints.push(format!("at ^C it ended with {}", end_name(end)));
-        }
-        carried.complaints.extend(out.printed.judge(&whole, &tail, if end.success() { 0 } else { HELD_BACK }));
-        if !server.screen().trim().is_empty() {
-            carried.complaints.push(format!("on its terminal: {:?}", server.screen()));
-        }
+        let (fate, what) = session.fate();
+        carried.fate = Some(fate);
+        carried.complaints.insert(0, format!("{} messages were not answered: {what}", carried.lost));
         Ok(carried)
     }
+}
 
-    /// Lets each client carry its messages; how long that takes until the last of them is done.
-    #[expect(clippy::too_many_arguments, reason = "they are what carry works on")]
-    fn phase(
-        &self,
-        clients: &mut [Client],
-        numbers: impl Iterator<Item = Range<usize>>,
-        carried: &mut Carried,
-        server: &mut Actor,
-        out: &mut Output,
-        done: &AtomicUsize,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Duration> {
+/// A server, its clients and its output.
+struct Session<'a> {
+    load: &'a Load,
+    server: Actor,
+    clients: Vec<Client>,
+    out: Output<'a>,
+    /// How many messages are done with.
+    done: AtomicUsize,
+}
+
+impl Session<'_> {
+    fn start(load: &Load, c: bool, clients: usize) -> Result<Session<'_>> {
+        let mut server = load.start(c, Stdout::Pipe)?;
+        let out = Output { pipe: server.take_stdout().context("the server has no pipe")?, printed: Printed::new(load, server.pid(), clients), rest: Vec::new() };
+        let mut session = Session { load, server, clients: Vec::new(), out, done: AtomicUsize::new(0) };
+        session.wait("the server to wait for a client", Session::is_at_rest)?;
+        let places = Arc::new(Places(Mutex::new(CONNECTIONS), Condvar::new()));
+        session.clients = (0..clients).map(|number| Client::new(load, number, clients, &places)).collect::<Result<_>>()?;
+        session.out.printed.ports = session.clients.iter().map(|client| client.port).collect();
+        Ok(session)
+    }
+
+    /// Whether the server waits for a client or a message.
+    fn is_at_rest(&self) -> bool {
+        let call = match self.load.line {
+            Kind::Udp(_) | Kind::Dgram => "recvfrom",
+            Kind::Stream if !self.clients.is_empty() => "read",
+            Kind::Stream | Kind::Http(_) => "accept",
+        };
+        self.server.pulses().iter().any(|pulse| pulse.is_in(call))
+    }
+
+    /// Lets each client carry its messages of these numbers; how long that takes until the last of
+    /// them is done.
+    fn carry(&mut self, numbers: impl Iterator<Item = Range<usize>>, carried: &mut Carried, progress: &mut dyn FnMut(usize)) -> Result<Duration> {
         let start = Instant::now();
-        let mut end = start;
-        thread::scope(|scope| -> Result<()> {
-            let threads: Vec<_> = clients.iter_mut().zip(numbers).map(|(client, numbers)| scope.spawn(move || client.carry(self, numbers, done))).collect();
-            let mut told = start;
-            while !threads.iter().all(thread::ScopedJoinHandle::is_finished) {
-                out.take()?;
-                server.look()?;
+        let (load, done) = (self.load, &self.done);
+        thread::scope(|scope| {
+            let threads: Vec<_> = self.clients.iter_mut().zip(numbers).map(|(client, numbers)| scope.spawn(move || client.carry(load, numbers, done))).collect();
+            let (mut end, mut told) = (start, start);
+            while !threads.iter().all(ScopedJoinHandle::is_finished) {
+                self.out.take()?;
+                self.server.look()?;
                 if told.elapsed() > PROGRESS {
                     told = Instant::now();
                     progress(done.load(Ordering::Relaxed));
@@ -315,15 +306,60 @@ impl Load {
                 carried.complaints.extend(report.complaint);
                 end = end.max(report.end);
             }
-            Ok(())
-        })?;
-        Ok(end - start)
+            Ok(end - start)
+        })
+    }
+
+    /// Interrupts the server, to which so many messages were sent, and says what is not as it should.
+    fn end(&mut self, sent: &[usize], carried: &mut Carried) -> Result<()> {
+        if !carried.after.is_about(carried.before) {
+            carried.complaints.push(format!("it grew from {} to {}", carried.before, carried.after));
+        }
+        self.server.interrupt()?;
+        self.wait("the server's end", |session| session.server.end().is_some())?;
+        let end = self.server.end().context("it has ended")?;
+        self.out.drain()?;
+        let (expected, tail, held_back) = match self.load.uncounted {
+            Some(uncounted) => ("0", format!("\nreceived {} datagrams\n", carried.messages - uncounted), 0),
+            None => ("SIGINT", String::new(), HELD_BACK),
+        };
+        if end_name(end) != expected {
+            carried.complaints.push(format!("at ^C it ended with {}", end_name(end)));
+        }
+        carried.complaints.extend(self.out.printed.judge(sent, &tail, held_back));
+        if !self.server.screen().trim().is_empty() {
+            carried.complaints.push(format!("on its terminal: {:?}", self.server.screen()));
+        }
+        Ok(())
+    }
+
+    /// What a server is at that has not answered.
+    fn fate(&mut self) -> (Fate, String) {
+        let came = self.wait("the server to rest", |session| session.server.end().is_some() || session.is_at_rest());
+        match (self.server.end(), came) {
+            (Some(end), _) if end.signal().is_some() => (Fate::Crashes, format!("it has ended with {}", end_name(end))),
+            (Some(end), _) => (Fate::Wrong, format!("it has ended with {}: {}", end_name(end), self.server.screen().trim())),
+            (None, Ok(())) => (Fate::Wrong, "it waits for the next one".to_owned()),
+            (None, Err(_)) if self.server.is_at_rest() => (Fate::Hangs, "it hangs".to_owned()),
+            (None, Err(_)) => (Fate::Loops, "it does not come to rest".to_owned()),
+        }
+    }
+
+    /// Waits until `done`, and takes in meanwhile what the server prints.
+    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<()> {
+        let start = Instant::now();
+        while !done(self) {
+            ensure!(start.elapsed() < LIMIT, "time-out after {} s: waited for {what}", LIMIT.as_secs());
+            self.server.look()?;
+            self.out.take()?;
+        }
+        Ok(())
     }
 }
 
 /// How many of the messages show how large the server is that serves them.
 fn first(messages: usize) -> usize {
-    (messages / 10).min(10_000)
+    (messages / 10).clamp(100, 10_000).min(messages / 2)
 }
 
 /// What became of a load.
@@ -335,11 +371,11 @@ pub struct Carried {
     pub wrong: usize,
     /// Not answered within the limit, or not sent after one that was not.
     pub lost: usize,
-    /// For all messages but the first tenth, 10,000 at the most.
+    /// For all messages but the first ones.
     pub time: Duration,
     /// How much of that time the server had a processor.
     pub busy: Duration,
-    /// After those first messages.
+    /// After the first messages.
     pub before: Size,
     pub after: Size,
     /// What the server was at when messages were lost.
@@ -351,19 +387,6 @@ impl Carried {
     /// Messages a second.
     pub fn rate(&self) -> f64 {
         (self.messages - first(self.messages)) as f64 / self.time.as_secs_f64().max(1e-9)
-    }
-
-    fn lost_because(&mut self, server: &mut Actor, out: &mut Output, waits: impl Fn(&Actor) -> bool) {
-        let came = wait(server, out, "the server to rest", |server| server.end().is_some() || waits(server));
-        let (fate, what) = match (server.end(), came) {
-            (Some(end), _) if end.signal().is_some() => (Fate::Crashes, format!("it has ended with {}", end_name(end))),
-            (Some(end), _) => (Fate::Wrong, format!("it has ended with {}: {}", end_name(end), server.screen().trim())),
-            (None, Ok(())) => (Fate::Wrong, "it waits for the next one".to_owned()),
-            (None, Err(_)) if server.pulses().iter().all(|pulse| pulse.is_asleep()) => (Fate::Hangs, "it hangs".to_owned()),
-            (None, Err(_)) => (Fate::Loops, "it does not come to rest".to_owned()),
-        };
-        self.fate = Some(fate);
-        self.complaints.insert(0, format!("{} messages were not answered: {what}", self.lost));
     }
 }
 
@@ -727,20 +750,4 @@ fn lines(text: &str) -> VecDeque<String> {
 /// The client that the message in this line is of: `<CLIENT.NUMBER>`.
 pub fn client(line: &str) -> Option<usize> {
     line.split_once('<')?.1.split_once('.')?.0.parse().ok()
-}
-
-/// Waits until `done`, and takes in meanwhile what the server prints.
-fn wait(server: &mut Actor, out: &mut Output, what: &str, done: impl Fn(&Actor) -> bool) -> Result<()> {
-    let start = Instant::now();
-    while !done(server) {
-        ensure!(start.elapsed() < LIMIT, "time-out after {} s: waited for {what}", LIMIT.as_secs());
-        server.look()?;
-        out.take()?;
-    }
-    Ok(())
-}
-
-fn wait_for_end(server: &mut Actor, out: &mut Output) -> Result<ExitStatus> {
-    wait(server, out, "the server's end", |server| server.end().is_some())?;
-    server.end().context("it has ended")
 }

@@ -23,8 +23,8 @@ pub struct Load {
     #[arg(long, value_name = "DIR")]
     originals: Option<PathBuf>,
     /// Messages for the servers of many clients; the slower ones get a part of that
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    size: usize,
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    size: u32,
     /// How many clients send at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=128))]
     clients: u16,
@@ -95,7 +95,7 @@ impl Load {
                 for side in sides {
                     let who = format!("{}{}", load.program, side.name());
                     let _stage = Stage::set(privacy, &ports, &c)?;
-                    let messages = (self.size / load.share).max(1);
+                    let messages = self.size as usize / load.share;
                     let mut progress = |done| eprintln!("{who}: {done} of {messages} messages, round {round} of {rounds}");
                     let carried = load.carry(*side == Side::C, usize::from(self.clients), messages, &mut progress).with_context(|| who.clone())?;
                     report(&who, &carried);
