@@ -30,6 +30,8 @@ const EARLY: usize = 8;
 const START: u64 = 3000;
 /// One in so many comes when udpconnectserver has been told "goodbye".
 const GOODBYE: usize = 4;
+/// How long after the last answer before it, in microseconds, at the most.
+const EXIT: u64 = 8;
 
 /// What became of a server that was interrupted.
 #[derive(Debug)]
@@ -80,7 +82,16 @@ pub fn interrupt(load: &Load, c: bool, clients: usize, stdout: Stdout, rng: &mut
     let mut senders = (0..clients).map(|_| Sender::new(address)).collect::<Result<Vec<_>>>()?;
     let window = (UNDER_WAY / clients).max(1);
     let early = rng.usize(..EARLY) == 0;
-    let (answers, later) = if early { (0, rng.u64(..START)) } else { (rng.usize(1..=ANSWERS), rng.u64(..LATER)) };
+    // udpconnectserver has an end of its own, which ^C may meet.
+    let goodbye = load.alone && !early && rng.usize(..GOODBYE) == 0;
+    let answers = if early { 0 } else { rng.usize(1..=ANSWERS) };
+    let later = rng.u64(
+        ..match (early, goodbye) {
+            (true, _) => START,
+            (false, true) => EXIT,
+            (false, false) => LATER,
+        },
+    );
 
     let mut server = load.start(c, stdout)?;
     let mut pipe = server.take_stdout();
@@ -88,8 +99,6 @@ pub fn interrupt(load: &Load, c: bool, clients: usize, stdout: Stdout, rng: &mut
     let start = Instant::now();
     let mut due = early.then(|| start + Duration::from_micros(later));
     let mut interrupted = None;
-    // udpconnectserver has an end of its own, which ^C may meet.
-    let goodbye = load.alone && !early && rng.usize(..GOODBYE) == 0;
     let mut turns = 0;
     while server.end().is_none() && interrupted.unwrap_or(start).elapsed() < LIMIT {
         for (number, sender) in senders.iter_mut().enumerate() {

@@ -335,13 +335,14 @@ impl Session<'_> {
 
     /// What a server is at that has not answered.
     fn fate(&mut self) -> (Fate, String) {
+        let before = self.out.printed.bytes;
         let came = self.wait("the server to rest", |session| session.server.end().is_some() || session.is_at_rest());
         match (self.server.end(), came) {
             (Some(end), _) if end.signal().is_some() => (Fate::Crashes, format!("it has ended with {}", end_name(end))),
             (Some(end), _) => (Fate::Wrong, format!("it has ended with {}: {}", end_name(end), self.server.screen().trim())),
             (None, Ok(())) => (Fate::Wrong, "it waits for the next one".to_owned()),
-            (None, Err(_)) if self.server.is_at_rest() => (Fate::Hangs, "it hangs".to_owned()),
-            (None, Err(_)) => (Fate::Loops, "it does not come to rest".to_owned()),
+            (None, Err(_)) if self.server.is_at_rest() && self.out.printed.bytes == before => (Fate::Hangs, "it hangs".to_owned()),
+            (None, Err(_)) => (Fate::Loops, "it runs on, and does not come to rest".to_owned()),
         }
     }
 

@@ -56,11 +56,30 @@ enum Side {
 }
 
 impl Side {
-    fn name(self) -> &'static str {
+    /// "udpserver", "udpserver in C"
+    fn name(self, program: &str) -> String {
         match self {
-            Side::Port => "",
-            Side::C => " in C",
+            Side::Port => program.to_owned(),
+            Side::C => format!("{program} in C"),
         }
+    }
+}
+
+/// Where a program is loaded, and its binaries.
+struct Place {
+    privacy: Privacy,
+    ports: Binaries,
+    /// None without originals.
+    c: Binaries,
+}
+
+impl Place {
+    fn set(&self) -> Result<Stage> {
+        Stage::set(self.privacy, &self.ports, &self.c)
+    }
+
+    fn sides(&self) -> &[Side] {
+        if self.c.is_empty() { &[Side::Port] } else { &[Side::Port, Side::C] }
     }
 }
 
@@ -79,75 +98,84 @@ impl Load {
             Some(folder) => programs::search(folder, &names)?,
             None => programs::build(&names, self.profile)?,
         };
-        let sides: &[Side] = if c.is_empty() { &[Side::Port] } else { &[Side::Port, Side::C] };
-        let rounds = self.rounds.unwrap_or(if c.is_empty() { 1 } else { 3 });
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+        let mut all = Figures::read(programs::root())?;
+        let mut wrong = Vec::new();
         let privacy = Privacy::find(true);
-
-        let (mut wrong, mut figures) = (Vec::new(), Vec::new());
         for load in loads {
             let only = |binaries: &Binaries| binaries.iter().filter(|(name, _)| *name == load.program).map(|(name, path)| (name.clone(), path.clone())).collect();
-            let (ports, c) = (only(&ports), only(&c));
+            let place = Place { privacy, ports: only(&ports), c: only(&c) };
             let mut figure = Figure { tried: 0, c: self.originals.is_some().then(Tally::default) };
-            let mut ratios = Vec::new();
-            for round in 1..=rounds {
-                let mut times = Vec::new();
-                for side in sides {
-                    let who = format!("{}{}", load.program, side.name());
-                    let _stage = Stage::set(privacy, &ports, &c)?;
-                    let messages = self.size as usize / load.share;
-                    let mut progress = |done| eprintln!("{who}: {done} of {messages} messages, round {round} of {rounds}");
-                    let carried = load.carry(*side == Side::C, usize::from(self.clients), messages, &mut progress).with_context(|| who.clone())?;
-                    report(&who, &carried);
-                    times.push((carried.lost == 0).then_some((carried.busy, carried.time)));
-                    match side {
-                        Side::Port => {
-                            figure.tried += messages;
-                            wrong.extend(carried.complaints.iter().map(|complaint| format!("{who}: {complaint}")));
-                        }
-                        Side::C => count(figure.c.get_or_insert_default(), &carried),
-                    }
-                }
-                if let [Some(port), Some(c)] = times[..] {
-                    ratios.push((ratio(c.0, port.0), ratio(c.1, port.1)));
-                }
-            }
-            if !ratios.is_empty() {
-                let (busy, time) = (median(ratios.iter().map(|ratio| ratio.0)), median(ratios.iter().map(|ratio| ratio.1)));
-                anstream::println!("{}: C takes {busy:.2} times as much of a processor as the port, and {time:.2} times as long; medians of {} rounds", load.program, ratios.len());
-            }
+            self.carry(load, &place, &mut figure, &mut wrong)?;
             if load.uncounted.is_some() && self.interrupts > 0 {
-                for side in sides {
-                    let who = format!("{}{}", load.program, side.name());
-                    let _stage = Stage::set(privacy, &ports, &c)?;
-                    let found = self.interrupt(load, *side, seed, &who)?;
-                    match side {
-                        Side::Port => {
-                            figure.tried += self.interrupts;
-                            wrong.extend(found.iter().flatten().map(|(_, what)| format!("{who}: {what}")));
-                        }
-                        Side::C => found.iter().for_each(|found| figure.c.get_or_insert_default().count(found.as_ref().map(|(fate, _)| *fate))),
-                    }
-                }
+                self.interrupt(load, &place, seed, &mut figure, &mut wrong)?;
             }
             if let Some(c) = &figure.c {
                 anstream::println!("{}: {} messages and interrupts; in C {c}", load.program, figure.tried);
             }
-            figures.push((load.program, figure));
+            all.set(Run::Load, load.program, figure);
         }
         if !wrong.is_empty() {
             bail!("{} (seed {seed})", wrong.join("\n     "));
         }
         if self.write {
-            let mut all = Figures::read(programs::root())?;
-            figures.into_iter().for_each(|(program, figure)| all.set(Run::Load, program, figure));
             all.write(programs::root())?;
         }
         Ok(())
     }
 
+    /// Loads the port and the C program in turn.
+    fn carry(&self, load: &lab::load::Load, place: &Place, figure: &mut Figure, wrong: &mut Vec<String>) -> Result<()> {
+        let rounds = self.rounds.unwrap_or(if self.originals.is_some() { 3 } else { 1 });
+        let messages = self.size as usize / load.share;
+        let mut ratios = Vec::new();
+        for round in 1..=rounds {
+            let mut times = Vec::new();
+            for side in place.sides() {
+                let who = side.name(load.program);
+                let _stage = place.set()?;
+                let mut progress = |done| eprintln!("{who}: {done} of {messages} messages, round {round} of {rounds}");
+                let carried = load.carry(*side == Side::C, usize::from(self.clients), messages, &mut progress).with_context(|| who.clone())?;
+                report(&who, &carried);
+                times.push((carried.lost == 0).then_some((carried.busy, carried.time)));
+                match side {
+                    Side::Port => {
+                        figure.tried += messages;
+                        wrong.extend(carried.complaints.iter().map(|complaint| format!("{who}: {complaint}")));
+                    }
+                    Side::C => count(figure.c.get_or_insert_default(), &carried),
+                }
+            }
+            if let [Some(port), Some(c)] = times[..] {
+                ratios.push((ratio(c.0, port.0), ratio(c.1, port.1)));
+            }
+        }
+        if !ratios.is_empty() {
+            let (busy, time) = (median(ratios.iter().map(|ratio| ratio.0)), median(ratios.iter().map(|ratio| ratio.1)));
+            anstream::println!("{}: C takes {busy:.2} times as much of a processor as the port, and {time:.2} times as long; medians of {} rounds", load.program, ratios.len());
+        }
+        Ok(())
+    }
+
+    /// Interrupts the port, and then the C program.
+    fn interrupt(&self, load: &lab::load::Load, place: &Place, seed: u64, figure: &mut Figure, wrong: &mut Vec<String>) -> Result<()> {
+        for side in place.sides() {
+            let who = side.name(load.program);
+            let _stage = place.set()?;
+            let found = self.interrupt_one(load, *side, seed, &who)?;
+            match side {
+                Side::Port => {
+                    figure.tried += self.interrupts;
+                    wrong.extend(found.iter().flatten().map(|(_, what)| format!("{who}: {what}")));
+                }
+                Side::C => found.iter().for_each(|found| figure.c.get_or_insert_default().count(found.as_ref().map(|(fate, _)| *fate))),
+            }
+        }
+        Ok(())
+    }
+
     /// What became of the server each time, if not what should.
-    fn interrupt(&self, load: &lab::load::Load, side: Side, seed: u64, who: &str) -> Result<Vec<Option<(Fate, String)>>> {
+    fn interrupt_one(&self, load: &lab::load::Load, side: Side, seed: u64, who: &str) -> Result<Vec<Option<(Fate, String)>>> {
         eprintln!("{who}: ^C at {} moments drawn with seed {seed}", self.interrupts);
         let mut rng = Rng::with_seed(seed);
         let (mut found, mut answers, mut early, mut behind) = (Vec::new(), 0, 0, 0);
@@ -162,8 +190,8 @@ impl Load {
             if seen.fate.is_none() && !seen.early {
                 *prints.entry(seen.print).or_default() += 1;
             }
-            // What the port prints is whole: its handler does not interrupt printf.
-            let fate = seen.fate.or((side == Side::Port && !seen.early && seen.print != Print::Whole).then_some(Fate::Wrong));
+            // A line twice, or half of one, is not what happened.
+            let fate = seen.fate.or((!seen.early && seen.print != Print::Whole).then_some(Fate::Wrong));
             let what = if seen.fate.is_some() { seen.what } else { format!("what it printed is {}", seen.print) };
             found.push(fate.map(|fate| (fate, format!("^C {number}: {what}"))));
             if number % 250 == 0 {
