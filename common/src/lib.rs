@@ -5,7 +5,7 @@
 //! - the libc crate's items: the socket calls, their structures and constants,
 //! - the declarations that the libc crate lacks,
 //! - the constants and [`error`] of `lib/common.h` and `lib/log.c`,
-//! - [`check`], for the checks that an original lacks,
+//! - [`check`], for the checks that an original lacks, and [`uninterrupted`],
 //! - the panic handler that a `no_std` program needs.
 #![cfg_attr(not(test), no_std)]
 #![allow(non_camel_case_types)]
@@ -17,6 +17,8 @@ pub use core::ffi::CStr;
 pub use core::mem::{MaybeUninit, offset_of, zeroed};
 pub use core::ptr::{null, null_mut};
 pub use libc::*;
+
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 // ---- lib/common.h ----
 
@@ -40,7 +42,7 @@ pub const UNIXSTR_PATH: &CStr = c"/var/lib/unixstream.sock";
 /// The two writes and their bytes are those of `error()` in the originals' `lib/log.c`.
 pub fn error(status: c_int, err: c_int, fmt: &CStr) {
     // SAFETY: the format matches its arguments, and strerror's text is used before the next call.
-    unsafe {
+    uninterrupted(|| unsafe {
         fputs(fmt.as_ptr(), stderr);
         if err != 0 {
             fprintf(stderr, c": %s (%d)\n".as_ptr(), strerror(err), err);
@@ -48,7 +50,7 @@ pub fn error(status: c_int, err: c_int, fmt: &CStr) {
         if status != 0 {
             exit(status);
         }
-    }
+    })
 }
 
 // ---- errno.h ----
@@ -80,8 +82,6 @@ unsafe extern "C" {
     pub fn inet_addr(cp: *const c_char) -> in_addr_t;
     /// The address with dots, in a buffer that the next call overwrites.
     pub fn inet_ntoa(inp: in_addr) -> *mut c_char;
-    /// As in signal.h; the libc crate takes the handler as an integer.
-    pub fn signal(signum: c_int, handler: unsafe extern "C" fn(c_int)) -> sighandler_t;
 }
 
 /// Host to network byte order, 16 bits.
@@ -115,6 +115,68 @@ pub unsafe fn bzero(s: *mut c_void, n: size_t) {
 /// Is this the `st_mode` of a socket? A macro in C.
 pub const fn S_ISSOCK(mode: mode_t) -> bool {
     mode & S_IFMT == S_IFSOCK
+}
+
+// ---- signals ----
+
+/// A handler as signal.h has it; the libc crate takes it as an integer.
+pub type Handler = unsafe extern "C" fn(c_int);
+
+/// The program's handler; it has one at most.
+static mut HANDLER: Option<Handler> = None;
+/// Whether the program is in a call that its handler must not interrupt.
+static BUSY: AtomicBool = AtomicBool::new(false);
+/// The signal that came meanwhile, or 0.
+static WAITING: AtomicI32 = AtomicI32::new(0);
+
+/// As in signal.h, but that the handler waits for the end of what is [`uninterrupted`].
+///
+/// # Safety
+///
+/// The program has no other handler, and this one calls nothing that is in use outside of
+/// [`uninterrupted`].
+pub unsafe fn signal(signum: c_int, handler: Handler) -> sighandler_t {
+    HANDLER = Some(handler);
+    libc::signal(signum, handle as Handler as sighandler_t)
+}
+
+unsafe extern "C" fn handle(signo: c_int) {
+    if BUSY.load(Ordering::SeqCst) {
+        WAITING.store(signo, Ordering::SeqCst);
+    } else if let Some(handler) = HANDLER {
+        handler(signo);
+    }
+}
+
+/// Makes a call of stdio that the handler must not interrupt, because it calls stdio itself: it runs
+/// when the call is done.
+///
+/// In glibc a `printf` in the midst of another waits for ever for the stream's lock, if that is just
+/// being taken, and while the stream gets its buffer it may find malloc in pieces.
+#[inline]
+pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
+    BUSY.store(true, Ordering::SeqCst);
+    let result = call();
+    BUSY.store(false, Ordering::SeqCst);
+    // In this order: what comes between the two lines runs the handler at once.
+    if WAITING.load(Ordering::SeqCst) != 0 {
+        catch_up();
+    }
+    result
+}
+
+/// Runs the handler for the signal that waits; another one meanwhile waits, too.
+fn catch_up() {
+    while let signo @ 1.. = WAITING.swap(0, Ordering::SeqCst) {
+        BUSY.store(true, Ordering::SeqCst);
+        // SAFETY: there is one thread, and the handler is called as `signal` was told.
+        unsafe {
+            if let Some(handler) = HANDLER {
+                handler(signo);
+            }
+        }
+        BUSY.store(false, Ordering::SeqCst);
+    }
 }
 
 // ---- checks that the originals lack ----
@@ -315,6 +377,25 @@ mod tests {
             assert_eq!(fits_sun_path(longest.as_ptr()), longest.as_ptr());
             assert!(fits_sun_path(too_long.as_ptr()).is_null());
             assert_eq!(errno(), ENAMETOOLONG);
+        }
+    }
+
+    #[test]
+    fn a_handler_waits_for_what_is_uninterrupted() {
+        static CALLED: AtomicI32 = AtomicI32::new(0);
+        unsafe extern "C" fn handler(signo: c_int) {
+            CALLED.store(signo, Ordering::SeqCst);
+        }
+        // SAFETY: the handler stores a number, and raise signals this thread.
+        unsafe {
+            signal(SIGUSR1, handler);
+            uninterrupted(|| {
+                raise(SIGUSR1);
+                assert_eq!(CALLED.load(Ordering::SeqCst), 0);
+            });
+            assert_eq!(CALLED.swap(0, Ordering::SeqCst), SIGUSR1);
+            raise(SIGUSR1);
+            assert_eq!(CALLED.load(Ordering::SeqCst), SIGUSR1);
         }
     }
 

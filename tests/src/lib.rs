@@ -14,6 +14,8 @@ pub mod fixes;
 pub mod folder;
 pub mod golden;
 pub mod hostile;
+pub mod interrupts;
+pub mod load;
 pub mod mask;
 pub mod memory;
 pub mod numbers;

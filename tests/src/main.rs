@@ -3,6 +3,7 @@
 mod comparison;
 mod drawing;
 mod hostility;
+mod loading;
 mod long;
 mod reading;
 mod reverting;
@@ -32,6 +33,7 @@ use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use lab::strace;
 use lab::table;
+use loading::Load;
 use long::Long;
 use reading::Read;
 use reverting::Reverts;
@@ -69,6 +71,8 @@ enum Task {
     Hostile(Hostile),
     /// Runs all that takes long: faults, hostile, random, memory, load, reverts
     Long(Long),
+    /// Sends messages from many clients at once, and ^C at random moments
+    Load(Load),
     /// Records the goldens: what the C programs call in each scene
     Record(Record),
     /// Writes the table of the comparison into the main README
@@ -120,6 +124,7 @@ fn main() -> ExitCode {
         Task::Reverts(options) => options.run(),
         Task::Hostile(options) => options.run(),
         Task::Long(options) => options.run(),
+        Task::Load(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Table => table::write(programs::root()),
         Task::Sockets { whose } => list_sockets(&whose),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -179,7 +179,8 @@ pub fn look_for(folder: &Path, names: &[&str]) -> Result<Binaries> {
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() && names.contains(&name.as_str()) && is_executable(&entry.path()) {
-                binaries.entry(name).or_insert(entry.path());
+                // Absolute: we change our working folder.
+                binaries.entry(name).or_insert(path::absolute(entry.path())?);
             }
         }
     }

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
         client_len = size_of_val(&client_addr) as socklen_t; // fix: client_len not reset
         let n: ssize_t = check(recvfrom(socket_fd, message.as_mut_ptr().cast(), MAXLINE, 0, &raw mut client_addr as *mut sockaddr, &mut client_len), c"recvfrom failed"); // fix: unchecked recvfrom
         message[n as usize] = 0;
-        printf(c"received %zd bytes: %s\n".as_ptr(), n, message.as_ptr());
+        uninterrupted(|| printf(c"received %zd bytes: %s\n".as_ptr(), n, message.as_ptr())); // fix: interrupted stdio
 
         let mut send_line: MaybeUninit<[c_char; MAXLINE + 5]> = MaybeUninit::uninit(); // fix: no room for "Hi, "
         sprintf(send_line.as_mut_ptr().cast(), c"Hi, %s".as_ptr(), message.as_ptr());

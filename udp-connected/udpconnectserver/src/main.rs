@@ -43,7 +43,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
         error(1, errno(), c"recvfrom failed");
     }
     message[n as usize] = 0;
-    printf(c"received %zd bytes: %s\n".as_ptr(), n, message.as_ptr());
+    uninterrupted(|| printf(c"received %zd bytes: %s\n".as_ptr(), n, message.as_ptr())); // fix: interrupted stdio
 
     if connect(socket_fd, &raw const client_addr as *const sockaddr, client_len) != 0 {
         error(1, errno(), c"connect failed");
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
         if rt < 0 {
             error(1, errno(), c"send failed ");
         }
-        printf(c"send bytes: %zd \n".as_ptr(), rt);
+        uninterrupted(|| printf(c"send bytes: %zd \n".as_ptr(), rt)); // fix: interrupted stdio
 
         let rc: ssize_t = recv(socket_fd, message.as_mut_ptr().cast(), MAXLINE, 0); // fix: ssize_t as size_t
         if rc < 0 {
@@ -67,5 +67,5 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
         count += 1;
     }
 
-    exit(0);
+    uninterrupted(|| exit(0)) // fix: interrupted stdio
 }
