@@ -1,6 +1,7 @@
 //! The tool `lab`; `cargo lab help` tells what it does.
 
 mod comparison;
+mod injection;
 mod reading;
 mod side;
 
@@ -16,7 +17,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
-use comparison::{Check, Faults, Record, Strace};
+use comparison::{Check, Record, Strace};
+use injection::Faults;
 use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};

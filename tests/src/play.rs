@@ -26,6 +26,10 @@ const BREATH: u8 = 1;
 /// Told of each step: before it if a person does it, after it if a program does.
 pub trait Audience {
     fn step(&mut self, step: &Step);
+
+    /// Told what became of a program that need not do what the scene says; `who` is its actor, with
+    /// a number from its second start on.
+    fn end(&mut self, _who: &str, _outcome: &Outcome) {}
 }
 
 /// An audience that wants no show.
@@ -45,17 +49,19 @@ pub struct Options {
     pub trace: bool,
     /// The actors that play the C programs, from [`C_FOLDER`].
     pub c: Vec<String>,
-    /// What strace makes fail in an actor's program: the actor, and an option such as
-    /// `inject=bind:error=EACCES:when=1`.
-    pub inject: Option<(String, String)>,
+    /// What strace makes fail in a program: its actor, with a number from its second start on, and
+    /// options such as `inject=bind:error=EACCES:when=1`.
+    pub inject: Option<(String, Vec<String>)>,
     /// Whether the programs need not do what the scene says, as C programs where it shows a fix. A
     /// program that goes on where it should end is killed.
     pub lenient: bool,
+    /// How long programs that need not do what the scene says may take to come to rest.
+    pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, c: Vec::new(), inject: None, lenient: false }
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, c: Vec::new(), inject: None, lenient: false, patience: Duration::from_secs(1) }
     }
 }
 
@@ -78,8 +84,6 @@ pub struct Run {
     /// Which start of that actor, from 1.
     pub nth: usize,
     pub program: String,
-    /// How it ended, if it need not do what the scene says.
-    pub outcome: Option<Outcome>,
     /// Where strace wrote: one file for each process, with its number behind a dot.
     pub log: PathBuf,
 }
@@ -91,12 +95,13 @@ pub struct Outcome {
     pub end: Option<ExitStatus>,
     /// Whether it was blocked, if it had not ended.
     pub waits: bool,
-    /// What it wrote on its terminal.
-    pub screen: String,
+    /// The system call that it was blocked in, if a scene can name it.
+    pub call: Option<&'static str>,
+    /// Whether a Ctrl-C was typed before it had ended, and if so, whether it was blocked then.
+    pub interrupted: Option<bool>,
+    /// The lines that it wrote on its terminal.
+    pub lines: Vec<String>,
 }
-
-/// How long programs that need not do what the scene says may take to come to rest.
-const LENIENCE: Duration = Duration::from_secs(1);
 
 /// Plays `scene` in the working folder, which holds its programs; tells what was run under strace.
 ///
@@ -105,7 +110,7 @@ const LENIENCE: Duration = Duration::from_secs(1);
 /// If a program does something other than the scene says, or nothing for the time limit: the error
 /// says where, and shows the difference between the scene and what happened.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
-    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), options };
+    let mut cast = Cast { actors: Vec::new(), starts: Vec::new(), runs: Vec::new(), line: None, outcome: None, numbers: Numbers::default(), options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -120,6 +125,9 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
         }
         .map_err(|error| anyhow!("{}: {error:#}\n{}", scene.at(step), cast.difference(&scene.steps[..=index])))
         .with_context(|| format!("scene {} went otherwise", scene.name))?;
+        if let Some((who, outcome)) = cast.outcome.take() {
+            audience.end(&who, &outcome);
+        }
     }
     Ok(cast.runs)
 }
@@ -127,10 +135,14 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
 /// The actors whose end the scene has not come to yet.
 struct Cast<'a> {
     actors: Vec<Actor>,
+    /// The name of an actor for each start.
+    starts: Vec<String>,
     numbers: Numbers,
     runs: Vec<Run>,
     /// The line that the step expected, as it was.
     line: Option<String>,
+    /// What became of the program whose end the step expected.
+    outcome: Option<(String, Outcome)>,
     options: &'a Options,
 }
 
@@ -160,15 +172,15 @@ impl Cast<'_> {
             _ => self.numbers.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
+        self.starts.push(name.to_owned());
         if self.options.trace
             && let Some(program) = command.words.iter().find_map(|word| programs::find(word))
         {
-            let nth = self.runs.iter().filter(|run| run.actor == name).count() + 1;
-            let who = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
+            let (who, nth) = self.who(name);
             let log = Path::new(TRACE_FOLDER).join(format!("{name}-{nth}"));
-            let injection = self.options.inject.as_ref().filter(|(actor, _)| actor == name).map(|(_, injection)| injection.as_str());
-            words = strace::wrap(&words, injection, &log);
-            self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), outcome: None, log });
+            let injections = self.options.inject.as_ref().filter(|(of, _)| *of == who).map_or(&[] as &[String], |(_, injections)| injections);
+            words = strace::wrap(&words, injections, &log);
+            self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), log });
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
@@ -176,15 +188,19 @@ impl Cast<'_> {
         Ok(())
     }
 
+    /// The actor, with a number from its second start on, and which start that is.
+    fn who(&self, name: &str) -> (String, usize) {
+        let nth = self.starts.iter().filter(|start| *start == name).count();
+        (if nth == 1 { name.to_owned() } else { format!("{name} {nth}") }, nth)
+    }
+
     fn type_keys(&mut self, name: &str, keys: impl FnOnce(&mut Actor) -> Result<()>) -> Result<()> {
-        let actor = self.actor(name);
-        let before = actor.pulses();
-        let typed = keys(actor);
+        let before = self.actor(name).pulses();
         if self.options.lenient && before.is_empty() {
             // It has ended before its time, and nobody can type at it.
             return Ok(());
         }
-        typed?;
+        keys(self.actor(name))?;
         // Keys reach a program some time after they are typed. One that waits for them, or that is
         // interrupted, must have run before anyone can say again that all is at rest.
         if self.actor(name).is_interrupted() || before.iter().any(Pulse::awaits_keys) {
@@ -271,11 +287,10 @@ impl Cast<'_> {
     fn expect_end(&mut self, name: &str, end: &str) -> Result<()> {
         if self.options.lenient {
             self.settle()?;
+            let (who, _) = self.who(name);
             let actor = self.actor(name);
-            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: actor.screen() };
-            if let Some(run) = self.runs.iter_mut().rfind(|run| run.actor == name) {
-                run.outcome = Some(outcome);
-            }
+            let call = actor.pulses().iter().find_map(Pulse::call);
+            self.outcome = Some((who, Outcome { end: actor.end(), waits: actor.is_at_rest(), call, interrupted: actor.interrupted_at_rest(), lines: actor.all_lines() }));
             self.actors.retain(|actor| actor.name != name);
             return Ok(());
         }
@@ -301,7 +316,7 @@ impl Cast<'_> {
             let now = cast.pulses();
             let at_rest = cast.actors.iter().all(Actor::is_at_rest) && before.as_ref() == Some(&now);
             before = Some(now);
-            let never_mind = cast.options.lenient && start.elapsed() > LENIENCE;
+            let never_mind = cast.options.lenient && start.elapsed() > cast.options.patience;
             Ok((at_rest || never_mind).then_some(()))
         })
         .context("the programs do not come to rest")

@@ -62,11 +62,22 @@ impl Trace {
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<String> {
-        let is_own = |line: &&String| !is_call(line) || OWN.contains(&name(line));
-        let is_loaders = |line: &&String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
-        let has_loader = self.lines.first().is_some_and(|line| name(line) == "execve");
-        renumber(self.lines.iter().skip_while(|line| has_loader && is_loaders(line)).filter(is_own))
+        renumber(self.lines[self.start()..].iter().filter(|line| is_own(line)))
     }
+
+    /// Where the loader's part ends.
+    pub fn start(&self) -> usize {
+        let is_loaders = |line: &String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
+        match self.lines.first() {
+            Some(first) if name(first) == "execve" => self.lines.iter().take_while(|line| is_loaders(line)).count(),
+            _ => 0,
+        }
+    }
+}
+
+/// Whether a line behind the loader's part is the program's own.
+pub fn is_own(line: &str) -> bool {
+    !is_call(line) || OWN.contains(&name(line))
 }
 
 /// Lines with their masked values counted from 1 again.
