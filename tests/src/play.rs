@@ -310,11 +310,11 @@ impl Cast<'_> {
 
     /// Waits until every program is at rest: asleep or stopped in two looks, not having run between.
     fn settle(&mut self) -> Result<()> {
-        let mut before: Option<Vec<Pulse>> = None;
+        let mut before = None;
         let start = Instant::now();
         self.wait(|cast| {
-            let now = cast.pulses();
-            let at_rest = cast.actors.iter().all(Actor::is_at_rest) && before.as_ref() == Some(&now);
+            let now = (cast.actors.iter().all(Actor::is_at_rest), cast.pulses());
+            let at_rest = now.0 && before.as_ref() == Some(&now);
             before = Some(now);
             let never_mind = cast.options.lenient && start.elapsed() > cast.options.patience;
             Ok((at_rest || never_mind).then_some(()))

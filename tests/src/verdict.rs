@@ -53,7 +53,10 @@ impl Audience for Played {
     fn step(&mut self, _: &Step) {}
 
     fn end(&mut self, who: &str, outcome: &Outcome) {
-        self.outcomes.insert(who.to_owned(), outcome.clone());
+        let mut outcome = outcome.clone();
+        // Of a count that no 32-bit program would get strace says so at the program's terminal.
+        outcome.lines.retain(|line| !line.starts_with("strace: Injected return value "));
+        self.outcomes.insert(who.to_owned(), outcome);
     }
 }
 

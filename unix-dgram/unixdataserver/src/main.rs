@@ -45,7 +45,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
 
         let nbytes: size_t = strlen(send_line.as_ptr().cast());
         printf(c"now sending: %s \n".as_ptr(), send_line.as_ptr());
-
+        set_errno(0); // fix: stale errno
         if sendto(socket_fd, send_line.as_ptr().cast(), nbytes, 0, &raw const client_addr as *const sockaddr, client_len) != nbytes as ssize_t {
             error(1, errno(), c"sendto error");
         }
