@@ -328,6 +328,11 @@ impl Fault<'_> {
         injections
     }
 
+    /// Whether a line of a trace is a call of that name to which a fault has happened.
+    pub fn is_in(&self, line: &str) -> bool {
+        name(line) == name(&self.row.call) && line.contains("(INJECTED)")
+    }
+
     pub fn end(&self) -> End {
         match &self.row.end {
             End::Ends { status, message } => End::Ends { status: *status, message: self.fill(message) },

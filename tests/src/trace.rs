@@ -156,7 +156,8 @@ pub fn tells_of_stop(log: &Path, pid: u32) -> bool {
     text.lines().last().is_some_and(|line| line.starts_with("--- stopped by "))
 }
 
-/// The texts of the traces, in the order of the process numbers, once each has its last line.
+/// The texts of the traces, that of the process that was started first, then the others in the order
+/// of their numbers, once each has its last line.
 fn texts(log: &Path) -> Result<Option<Vec<String>>> {
     let folder = log.parent().context("a log lies in a folder")?;
     let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
@@ -167,7 +168,8 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
             texts.push((pid, fs::read_to_string(entry.path())?));
         }
     }
-    texts.sort();
+    // Numbers start over at the highest: a child can have a lower one than its parent.
+    texts.sort_by_key(|(pid, text)| (!text.starts_with("execve("), *pid));
     let ended = |text: &str| text.ends_with('\n') && text.lines().last().is_some_and(|line| line.starts_with("+++"));
     if texts.is_empty() || !texts.iter().all(|(_, text)| ended(text)) {
         return Ok(None);
