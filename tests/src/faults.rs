@@ -6,7 +6,7 @@
 //! | column | what it says |
 //! |---|---|
 //! | program, scene, actor | who is meant; `child` behind the actor's name is the process it forked |
-//! | call | a call's name, or more of its line in the trace: `write(1` |
+//! | call | a call's name, or more of its line in the trace, masked as `lab strace` shows it: `write(1` |
 //! | when | `first` or `last` time that it makes the call in the scene, or `each` of the two |
 //! | fault | what happens to the call: the names of errors, and counts that it returns, `=1`; further on this |
 //! | ends | how the program ends |
@@ -14,8 +14,8 @@
 //! | others | the same of other actors: `client: LINE \| LINE; other: LINE` |
 //!
 //! Behind the errors and counts may stand `delay` (the call takes a fifth of a second, in which
-//! the other side comes to rest), `+ENOSPC` (the next print fails, too) and `+inject` options of
-//! strace (`+close:delay_enter=300000:when=1`).
+//! the other side comes to rest), `+write=ENOSPC` (the next call of that name fails, too) and options
+//! of strace's inject (`+close:delay_enter=300000:when=1`).
 //!
 //! | ends | what is expected |
 //! |---|---|
@@ -52,7 +52,8 @@ pub struct Row {
     occasions: Occasions,
     faults: Vec<Kind>,
     is_delayed: bool,
-    is_disk_full: bool,
+    /// Calls whose next time fails, too, and the error.
+    next: Vec<(String, String)>,
     /// Further options of strace.
     further: Vec<String>,
     end: End,
@@ -158,22 +159,25 @@ fn row(line: &str) -> Result<Row> {
         occasions,
         faults: Vec::new(),
         is_delayed: false,
-        is_disk_full: false,
+        next: Vec::new(),
         further: Vec::new(),
         end: parse_end(end)?,
         lines: parse_lines(lines),
         others: Vec::new(),
     };
     for word in fault.split(' ').filter(|word| *word != "-") {
-        match (word, word.strip_prefix('='), word.strip_prefix('+')) {
-            ("delay", ..) => row.is_delayed = true,
-            ("+ENOSPC", ..) => row.is_disk_full = true,
-            (_, Some(count), _) => row.faults.push(Kind::Returns(count.parse().with_context(|| format!("'{count}' is no number"))?)),
-            (_, _, Some(injection)) => row.further.push(format!("inject={injection}")),
-            _ => {
-                let (name, number) = ERRORS.iter().find(|(name, _)| *name == word).with_context(|| format!("no error is called {word}"))?;
-                row.faults.push(Kind::Error(name, *number));
+        if word == "delay" {
+            row.is_delayed = true;
+        } else if let Some(count) = word.strip_prefix('=') {
+            row.faults.push(Kind::Returns(count.parse().with_context(|| format!("'{count}' is no number"))?));
+        } else if let Some(more) = word.strip_prefix('+') {
+            match more.split_once('=') {
+                Some((call, error)) if !more.contains(':') => row.next.push((call.to_owned(), known(error)?.0.to_owned())),
+                _ => row.further.push(format!("inject={more}")),
             }
+        } else {
+            let (name, number) = known(word)?;
+            row.faults.push(Kind::Error(name, number));
         }
     }
     ensure!(row.faults.is_empty() == (row.end == End::LeftOut), "what is left out has no fault, and any other row has one");
@@ -182,6 +186,10 @@ fn row(line: &str) -> Result<Row> {
         row.others.push((who.to_owned(), parse_lines(lines)));
     }
     Ok(row)
+}
+
+fn known(error: &str) -> Result<(&'static str, i32)> {
+    ERRORS.into_iter().find(|(name, _)| *name == error).with_context(|| format!("no error is called {error}"))
 }
 
 fn parse_end(text: &str) -> Result<End> {
@@ -285,12 +293,15 @@ impl Row {
         let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return Vec::new() };
         let mut at = match self.occasions {
             Occasions::First => vec![*first],
+            // As the C program may do it.
+            Occasions::Last if positions.len() == 1 => return Vec::new(),
             Occasions::Last => vec![*last],
             Occasions::Each => vec![*first, *last],
         };
         at.dedup();
         let count = |name_of: &str, before: usize| trace.lines[..before].iter().filter(|line| is_call(line) && name(line) == name_of).count() + 1;
-        let of_kind = |kind: &Kind| at.iter().map(|at| Fault { row: self, kind: *kind, when: count(name(&self.call), *at), next_write: count("write", *at) }).collect::<Vec<_>>();
+        let next = |at: usize| self.next.iter().map(|(call, error)| format!("inject={call}:error={error}:when={}", count(call, at))).collect();
+        let of_kind = |kind: &Kind| at.iter().map(|at| Fault { row: self, kind: *kind, when: count(name(&self.call), *at), next: next(*at) }).collect::<Vec<_>>();
         self.faults.iter().flat_map(of_kind).collect()
     }
 }
@@ -308,8 +319,8 @@ pub struct Fault<'a> {
     kind: Kind,
     /// Which of the process's calls of that name, from 1, the loader's included.
     when: usize,
-    /// Which of its calls of write is the next one.
-    next_write: usize,
+    /// What makes later calls fail, too.
+    next: Vec<String>,
 }
 
 impl Fault<'_> {
@@ -322,9 +333,7 @@ impl Fault<'_> {
         let delay = if self.row.is_delayed { format!(":delay_enter={DELAY}") } else { String::new() };
         let mut injections = self.row.further.clone();
         injections.push(format!("inject={}:{fault}{delay}:when={}", name(&self.row.call), self.when));
-        if self.row.is_disk_full {
-            injections.push(format!("inject=write:error=ENOSPC:when={}", self.next_write));
-        }
+        injections.extend(self.next.iter().cloned());
         injections
     }
 
@@ -386,9 +395,10 @@ mod tests {
 
     #[test]
     fn a_row_is_read() {
-        let row = row(&format!("{HEAD}\tbind\teach\tEACCES =1 delay +ENOSPC +close:error=EIO\tends: bind failed: {{error}}\tA | B\tclient1: C | D; client2: E")).unwrap();
+        let row = row(&format!("{HEAD}\tbind\teach\tEACCES =1 delay +write=ENOSPC +close:error=EIO\tends: bind failed: {{error}}\tA | B\tclient1: C | D; client2: E")).unwrap();
         assert_eq!(row.faults, [Kind::Error("EACCES", libc::EACCES), Kind::Returns(1)]);
-        assert!(row.is_delayed && row.is_disk_full);
+        assert!(row.is_delayed);
+        assert_eq!(row.next, [("write".to_owned(), "ENOSPC".to_owned())]);
         assert_eq!(row.further, ["inject=close:error=EIO"]);
         assert_eq!(row.end, End::Ends { status: 1, message: "bind failed: {error}".into() });
         assert_eq!(row.lines, ["A", "B"]);
@@ -419,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_at_the_first_time_and_the_last() {
-        let row = row(&format!("{HEAD}\trecvfrom\teach\tEINTR =1 +ENOSPC\tgoes on\tn={{count}} {{errno}}\t-")).unwrap();
+        let row = row(&format!("{HEAD}\trecvfrom\teach\tEINTR =1 +write=ENOSPC\tgoes on\tn={{count}} {{errno}}\t-")).unwrap();
         let trace = trace();
         let faults = row.in_trace(&trace);
         let injections: Vec<_> = faults.iter().map(|fault| fault.injections().join(" ")).collect();

@@ -20,7 +20,7 @@ pub struct Faults {
     /// Programs whose calls to make fail; none: all
     #[arg(value_name = "PROGRAM")]
     names: Vec<String>,
-    /// Do the same to the C programs here, and count what becomes of them
+    /// Do the same to the C programs here, each among ports, and count what becomes of them
     #[arg(long, value_name = "DIR")]
     originals: Option<PathBuf>,
     /// Try each row of tests/faults.tsv once: its first error, at the first of its times
@@ -93,34 +93,40 @@ impl Faults {
 
     fn try_program(&self, name: &str, rows: &[(&Row, &Scene)], privacy: Privacy, ports: &Binaries, c: Option<&Binaries>) -> Result<Yield> {
         let mut got = Yield::default();
-        let mut baselines = BTreeMap::new();
+        let (mut baselines, mut c_baselines) = (BTreeMap::new(), BTreeMap::new());
         for (row, scene) in rows {
+            let ports = &only(ports, scene);
             if !baselines.contains_key(&row.scene) {
-                let in_c = c.map(|c| Baseline::play(scene, privacy, Cast::C(&only(c, scene)))).transpose()?;
-                baselines.insert(&row.scene, (Baseline::play(scene, privacy, Cast::Ports(&only(ports, scene)))?, in_c));
+                baselines.insert(&row.scene, Baseline::play(scene, privacy, Cast { ports, c: None })?);
+            }
+            if let Some(c) = c
+                && !c_baselines.contains_key(&(&row.scene, row.who()))
+            {
+                c_baselines.insert((&row.scene, row.who()), Baseline::play(scene, privacy, Cast { ports, c: Some((&only(c, scene), row.who())) })?);
             }
         }
         let just_rows: Vec<&Row> = rows.iter().map(|(row, _)| *row).collect();
         if just_rows.is_empty() {
             got.wrong.push(format!("{name}: no row"));
         }
-        got.wrong.extend(faults::gaps(&just_rows, |row| baselines[&row.scene].0.trace(&row.process).cloned()));
+        got.wrong.extend(faults::gaps(&just_rows, |row| baselines[&row.scene].trace(&row.process).cloned()));
+        let few = if self.once { 1 } else { usize::MAX };
         for (row, scene) in rows {
-            let (here, in_c) = &baselines[&row.scene];
-            let few = if self.once { 1 } else { usize::MAX };
-            for fault in here.trace(&row.process).map(|trace| row.in_trace(trace)).unwrap_or_default().iter().take(few) {
+            let ports = &only(ports, scene);
+            let baseline = &baselines[&row.scene];
+            for fault in baseline.trace(&row.process).map(|trace| row.in_trace(trace)).unwrap_or_default().iter().take(few) {
                 got.tried += 1;
                 got.signals += usize::from(matches!(fault.end(), faults::End::Signal(_)));
-                let wrong = verdict::try_out(fault, scene, privacy, Cast::Ports(&only(ports, scene)), here)?;
+                let wrong = verdict::try_out(fault, scene, privacy, Cast { ports, c: None }, baseline)?;
                 got.wrong.extend(wrong.map(|wrong| format!("{fault}: {wrong}")));
             }
+            let Some(c) = c else { continue };
             // The C program may make the call another number of times, or never.
-            if let (Some(c), Some(in_c)) = (c, in_c) {
-                for fault in in_c.trace(&row.process).map(|trace| row.in_trace(trace)).unwrap_or_default().iter().take(few) {
-                    let wrong = verdict::try_out(fault, scene, privacy, Cast::C(&only(c, scene)), in_c)?;
-                    got.c.count(wrong.as_ref().map(|wrong| wrong.fate));
-                    got.wrong_in_c.extend(wrong.map(|wrong| format!("{fault}: {wrong}")));
-                }
+            let baseline = &c_baselines[&(&row.scene, row.who())];
+            for fault in baseline.trace(&row.process).map(|trace| row.in_trace(trace)).unwrap_or_default().iter().take(few) {
+                let wrong = verdict::try_out(fault, scene, privacy, Cast { ports, c: Some((&only(c, scene), row.who())) }, baseline)?;
+                got.c.count(wrong.as_ref().map(|wrong| wrong.fate));
+                got.wrong_in_c.extend(wrong.map(|wrong| format!("{fault}: {wrong}")));
             }
         }
         Ok(got)

@@ -17,17 +17,18 @@ use crate::play::{self, Audience, Options, Outcome};
 use crate::programs::Binaries;
 use crate::scene::{Action, Scene, Step, Text};
 use crate::stage::{Privacy, Stage};
-use crate::trace::{self, Trace};
+use crate::trace::{self, Trace, is_call, name};
 
 /// How long a program has for its end. C programs loop, at each step, and get less.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_WITH_C: Duration = Duration::from_secs(2);
 
-/// The programs of a scene: the ports, or the C programs.
+/// The programs of a scene: the ports, and the C programs, if one of them plays a part.
 #[derive(Clone, Copy)]
-pub enum Cast<'a> {
-    Ports(&'a Binaries),
-    C(&'a Binaries),
+pub struct Cast<'a> {
+    pub ports: &'a Binaries,
+    /// The C programs and the actor that plays one; the others play ports.
+    pub c: Option<(&'a Binaries, &'a str)>,
 }
 
 /// A scene as it is when nothing fails.
@@ -64,13 +65,12 @@ impl Played {
     /// Plays a scene whose programs need not do what it says; `injections` are for this actor.
     fn play(scene: &Scene, privacy: Privacy, cast: Cast, inject: Option<(String, Vec<String>)>) -> Result<Played> {
         let none = Binaries::new();
-        let (ports, c, patience) = match cast {
-            Cast::Ports(ports) => (ports, &none, PATIENCE),
-            Cast::C(c) => (&none, c, PATIENCE_WITH_C),
+        let (c, actors, patience) = match cast.c {
+            Some((c, actor)) => (c, vec![actor.to_owned()], PATIENCE_WITH_C),
+            None => (&none, Vec::new(), PATIENCE),
         };
-        let actors = if c.is_empty() { Vec::new() } else { scene.steps.iter().map(|step| step.actor.clone()).collect() };
         let options = Options { trace: true, lenient: true, patience, c: actors, inject, ..Default::default() };
-        let _stage = Stage::set(privacy, ports, c)?;
+        let _stage = Stage::set(privacy, cast.ports, c)?;
         let mut played = Played::default();
         for run in play::play(scene, &options, &mut played)? {
             played.traces.extend(trace::read(&run.who, &run.program, &run.log)?);
@@ -80,17 +80,17 @@ impl Played {
 }
 
 impl Baseline {
-    /// A scene with the ports must be as it is written. What the C programs do where it shows a fix
-    /// is taken as they do it.
+    /// A scene with the ports must be as it is written. What a C program does otherwise, as where it
+    /// shows a fix, is taken as it does it.
     ///
     /// # Errors
     ///
     /// As [`trace::run`].
     pub fn play(scene: &Scene, privacy: Privacy, cast: Cast) -> Result<Baseline> {
         let mut parts = parts(scene);
-        let traces = match cast {
-            Cast::Ports(ports) => trace::run(scene, privacy, ports, &Binaries::new(), &Options::default())?,
-            Cast::C(_) => {
+        let traces = match cast.c {
+            None => trace::run(scene, privacy, cast.ports, &Binaries::new(), &Options::default())?,
+            Some(_) => {
                 let played = Played::play(scene, privacy, cast, None)?;
                 for (who, outcome) in played.outcomes {
                     let part = parts.get_mut(&who).with_context(|| format!("no part of {who}"))?;
@@ -170,16 +170,29 @@ pub fn try_out(fault: &Fault, scene: &Scene, privacy: Privacy, cast: Cast, basel
     let played = Played::play(scene, privacy, cast, Some((who.to_owned(), fault.injections())))?;
     let outcome = played.outcomes.get(who).with_context(|| format!("{who} does not end in scene {}", scene.name))?;
     let part = baseline.parts.get(who).with_context(|| format!("no part of {who}"))?;
-    if !played.traces.iter().filter(|trace| trace.who == fault.row.process).any(|trace| trace.lines.iter().any(|line| fault.is_in(line))) {
+    let Some(since) = played.traces.iter().filter(|trace| trace.who == fault.row.process).find_map(|trace| since(trace, fault)) else {
         return Ok(Some(Wrong::new(Fate::Wrong, "it did not come to that call")));
-    }
+    };
     let stderr = played.traces.iter().find(|trace| trace.who == who).map(stderr).unwrap_or_default();
-    let of_program = judge(fault, outcome, part, &stderr);
+    let of_program = judge(fault, outcome, part, &stderr, since);
     let of_others = || played.outcomes.iter().filter(|(other, _)| *other != who).find_map(|(other, outcome)| judge_other(fault, other, outcome, baseline.parts.get(other)));
     Ok(of_program.or_else(of_others))
 }
 
-fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str) -> Option<Wrong> {
+/// The lines of a trace from the fault on.
+fn since<'a>(trace: &'a Trace, fault: &Fault) -> Option<&'a [String]> {
+    let at = trace.lines.iter().position(|line| fault.is_in(line))?;
+    Some(&trace.lines[at..])
+}
+
+/// Whether a program has heard of someone in these lines, or has tried to: not if it waits for whom it
+/// cannot hear.
+fn has_ears(since: &[String]) -> bool {
+    let hears = |line: &String| is_call(line) && ["accept", "read", "recvfrom"].contains(&name(line));
+    since.first().is_some_and(hears) || since.iter().any(|line| hears(line) && !line.contains(" = -1 ") && !line.contains(" = ?"))
+}
+
+fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[String]) -> Option<Wrong> {
     let expected = fault.end();
     let is_expected = match &expected {
         End::Ends { status, .. } => outcome.end.is_some_and(|end| end.code() == Some(*status)),
@@ -198,7 +211,7 @@ fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str) -> Option<
         let wrong = match outcome.end {
             None if outcome.waits => Wrong::new(Fate::Hangs, format!("it is blocked in {}: {}", outcome.call.unwrap_or("a call"), screen())),
             None => Wrong::new(Fate::Loops, format!("it runs on: {}", screen())),
-            Some(_) if outcome.interrupted.is_some() && !is_until_interrupted => Wrong::new(Fate::Hangs, format!("it waited for its Ctrl-C: {}", screen())),
+            Some(_) if outcome.interrupted.is_some() && !is_until_interrupted && !has_ears(since) => Wrong::new(Fate::Hangs, format!("it waited for its Ctrl-C: {}", screen())),
             Some(end) if end.signal().is_some_and(|signal| signal != Signal::SIGINT as i32) => Wrong::new(Fate::Crashes, format!("it ended with {}: {}", end_name(end), screen())),
             Some(end) => Wrong::new(Fate::Wrong, format!("it ended with {}: {}", end_name(end), screen())),
         };
