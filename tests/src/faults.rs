@@ -6,7 +6,7 @@
 //! | column | what it says |
 //! |---|---|
 //! | program, scene, actor | who is meant; `child` behind the actor's name is the process it forked |
-//! | call | a call's name, or more of its line in the trace, masked as `lab strace` shows it: `write(1` |
+//! | call | a call's name, or more of its line in the trace: `write(1`, or `recvfrom(...MSG_DONTWAIT` |
 //! | when | `first` or `last` time that it makes the call in the scene, or `each` of the two |
 //! | fault | what happens to the call: the names of errors, and counts that it returns, `=1`; further on this |
 //! | ends | how the program ends |
@@ -279,7 +279,11 @@ impl Row {
     }
 
     fn is_for(&self, line: &str) -> bool {
-        if self.call.contains('(') { line.starts_with(&self.call) } else { name(line) == self.call }
+        match self.call.split_once("...") {
+            Some((before, within)) => line.starts_with(before) && line.contains(within),
+            None if self.call.contains('(') => line.starts_with(&self.call),
+            None => name(line) == self.call,
+        }
     }
 
     fn positions(&self, trace: &Trace) -> Vec<usize> {
@@ -451,5 +455,7 @@ mod tests {
         assert!(gaps_of(&["socket\tfirst\tEMFILE", full[1], full[2]]).contains("say 'each'"));
         assert!(gaps_of(&[full[0], full[1], "recvfrom\tfirst\tEINTR"]).contains("no row for the last time"));
         assert!(gaps_of(&[full[0], full[1], "recvfrom\teach\tENOMEM"]).contains("EINTR is missing"));
+        assert_eq!(gaps_of(&[full[0], full[1], "recvfrom(...= 1\teach\tEINTR"]), "");
+        assert!(gaps_of(&[full[0], full[1], "recvfrom(...= 2\teach\tEINTR"]).contains("it makes no such call"));
     }
 }

@@ -220,4 +220,16 @@ recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarte
         assert!(trace.lines[8].starts_with("recvfrom(3, ‹address 3›,") && own[2].starts_with("recvfrom(3, ‹address 1›,"), "{own:?}");
         assert_eq!(own.iter().map(|line| name(line)).collect::<Vec<_>>(), ["socket", "read", "recvfrom", "SIGINT", "killed"]);
     }
+
+    #[test]
+    fn the_process_that_was_started_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("pair-1");
+        for (pid, text) in [(12, "execve(\"./unix10\") = 0\n+++ exited with 0 +++\n"), (3, "close(4) = 0\n+++ exited with 0 +++\n")] {
+            fs::write(format!("{}.{pid}", log.display()), text).unwrap();
+        }
+        let traces = read("pair", "unix10", &log).unwrap();
+        let who: Vec<_> = traces.iter().map(|trace| (trace.who.as_str(), name(&trace.lines[0]))).collect();
+        assert_eq!(who, [("pair", "execve"), ("pair child", "close")]);
+    }
 }
