@@ -35,6 +35,8 @@ pub struct Actor {
     closed: bool,
     /// Whether a Ctrl-C stands on the terminal's last line, which the program's newline will end.
     interrupted: bool,
+    /// Whether it was at rest when the first Ctrl-C was typed.
+    interrupted_at_rest: Option<bool>,
     suspended: bool,
     end: Option<ExitStatus>,
 }
@@ -69,7 +71,7 @@ impl Actor {
             Stdout::Pipe => command.stdout(Stdio::piped()),
             Stdout::File => command.stdout(File::options().append(true).create(true).open(format!("{name}.stdout"))?),
         };
-        let redirections = redirections.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let redirections = redirections.iter().map(|redirection| open(redirection, slave)).collect::<Result<Vec<_>>>()?;
         // SAFETY: the closure makes system calls only, on values made before the fork.
         unsafe {
             command.pre_exec(move || {
@@ -81,7 +83,7 @@ impl Actor {
         if let Some(pipe) = &child.stdout {
             fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_RDONLY | OFlag::O_NONBLOCK))?;
         }
-        Ok(Actor { name: name.to_owned(), child, master: pty.master.into(), screen: Vec::new(), closed: false, interrupted: false, suspended: false, end: None })
+        Ok(Actor { name: name.to_owned(), child, master: pty.master.into(), screen: Vec::new(), closed: false, interrupted: false, interrupted_at_rest: None, suspended: false, end: None })
     }
 
     /// The terminal's other end, to poll; `None` once the program's end is closed.
@@ -145,6 +147,21 @@ impl Actor {
         self.screen.splice(..0, line.iter().copied().chain([b'\n']));
     }
 
+    /// Whether it was at rest when the first Ctrl-C was typed; `None` if none was.
+    pub fn interrupted_at_rest(&self) -> Option<bool> {
+        self.interrupted_at_rest
+    }
+
+    /// The lines of the terminal, also a last one without a newline.
+    pub fn all_lines(&mut self) -> Vec<String> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut lines: Vec<String> = std::iter::from_fn(|| self.next_line()).map(|line| text(&line)).collect();
+        if !self.screen.is_empty() {
+            lines.push(text(self.screen()));
+        }
+        lines
+    }
+
     /// All that stands on the terminal and has not been taken from it.
     pub fn screen(&self) -> &[u8] {
         &self.screen
@@ -153,6 +170,8 @@ impl Actor {
     /// Types Ctrl-C.
     pub fn interrupt(&mut self) -> Result<()> {
         self.interrupted = true;
+        let at_rest = self.is_at_rest();
+        self.interrupted_at_rest.get_or_insert(at_rest);
         self.type_keys(b"\x03")
     }
 
@@ -172,11 +191,12 @@ impl Actor {
 
     /// Whether all its processes sleep, or are stopped as they should be.
     ///
-    /// A strace that has not started its program yet sleeps, too, and is not at rest.
+    /// A strace that has not started its program yet sleeps, too, and is not at rest; nor is a program
+    /// that has ended while what it started has not.
     pub fn is_at_rest(&self) -> bool {
         let pulses = self.pulses();
         let rests = if self.suspended { Pulse::is_stopped } else { Pulse::is_asleep };
-        pulses.iter().all(rests) && (self.end.is_some() || pulses.iter().any(|pulse| pulse.program != "strace"))
+        pulses.iter().all(rests) && (self.end().is_some() || pulses.iter().any(|pulse| pulse.program != "strace"))
     }
 
     /// The number of the process that was started.
@@ -274,11 +294,14 @@ fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
 }
 
 /// The file that a redirection names, if it names one, for the descriptor of this number.
-fn open(redirection: &Redirection) -> Result<(RawFd, Option<OwnedFd>)> {
+///
+/// /dev/tty is the terminal of whoever opens it, and here that is the program's.
+fn open(redirection: &Redirection, terminal: &OwnedFd) -> Result<(RawFd, Option<OwnedFd>)> {
     let file = |path: &Path, file: io::Result<File>| file.map(OwnedFd::from).with_context(|| format!("cannot open {}", path.display()));
     Ok(match redirection {
         Redirection::Close(number) => (*number, None),
         Redirection::From(path) => (0, Some(file(path, File::open(path))?)),
+        Redirection::To(path) if path == Path::new("/dev/tty") => (1, Some(terminal.try_clone()?)),
         Redirection::To(path) => (1, Some(file(path, File::create(path))?)),
     })
 }
@@ -339,6 +362,11 @@ impl Pulse {
 
     pub fn is_in(&self, call: &str) -> bool {
         self.is_asleep() && self.call.is_some() && self.call == number(call)
+    }
+
+    /// The system call that it sleeps in, if a scene can name that.
+    pub fn call(&self) -> Option<&'static str> {
+        CALLS.iter().find(|(_, number)| self.is_asleep() && self.call == Some(*number)).map(|(name, _)| *name)
     }
 
     /// Whether it waits for what is typed: reads descriptor 0.

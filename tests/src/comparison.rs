@@ -1,13 +1,11 @@
 //! `lab strace`, `lab check` and `lab record`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use lab::compare::{self, Row};
-use lab::faults::{self, Expectation};
 use lab::golden;
 use lab::play::{self, Stdout};
 use lab::programs::{self, Binaries, Profile};
@@ -188,65 +186,6 @@ impl Check {
         }
         let with = if c.is_some() { "the C programs" } else { "the goldens" };
         anstream::println!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say", scenes.len());
-        Ok(())
-    }
-}
-
-#[derive(clap::Args)]
-pub struct Faults {
-    /// Programs whose calls to make fail; none: all in tests/faults.tsv
-    #[arg(value_name = "PROGRAM")]
-    names: Vec<String>,
-    /// Do the same to the C programs here, and count what becomes of them
-    #[arg(long, value_name = "DIR")]
-    originals: Option<PathBuf>,
-    /// Which build of the ports
-    #[arg(long, value_enum, default_value = "release")]
-    profile: Profile,
-    /// Take the ports from this folder, by file name, instead of building them
-    #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
-}
-
-impl Faults {
-    pub fn run(&self) -> Result<()> {
-        strace::available()?;
-        let scenes = scene::read_all(programs::root())?;
-        let expectations = faults::expectations(programs::root())?;
-        if let Some(name) = self.names.iter().find(|name| !expectations.iter().any(|row| row.program == **name)) {
-            bail!("no program of tests/faults.tsv is called '{name}'");
-        }
-        let rows: Vec<_> = expectations.iter().filter(|row| self.names.is_empty() || self.names.contains(&row.program)).collect();
-        let of_row = |row: &Expectation| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/faults.tsv: no scene is called {}", row.scene));
-        let played = rows.iter().map(|row| of_row(row)).collect::<Result<Vec<_>>>()?;
-        let names = names(&played);
-        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
-        let ports = match &self.programs {
-            Some(folder) => programs::search(folder, &names)?,
-            None => programs::build(&names, self.profile)?,
-        };
-        let privacy = Privacy::find(true);
-        let (mut injected, mut wrong) = (0, Vec::new());
-        let mut in_c = BTreeMap::<&str, usize>::new();
-        for (row, scene) in rows.iter().zip(&played) {
-            let ports = only(&ports, scene);
-            for fault in faults::faults(row, scene, privacy, &ports)? {
-                injected += 1;
-                let outcome = fault.inject(scene, privacy, &ports, false)?;
-                wrong.extend(fault.judge(&outcome).map(|what| format!("{}: it {what}: {outcome:?}", fault.describe())));
-                if let Some(c) = &c {
-                    let outcome = fault.inject(scene, privacy, &only(c, scene), true)?;
-                    *in_c.entry(fault.judge(&outcome).unwrap_or("as the port")).or_default() += 1;
-                }
-            }
-        }
-        if !wrong.is_empty() {
-            bail!("{}", wrong.join("\n     "));
-        }
-        anstream::println!("{injected} faults, and the ports do what tests/faults.tsv expects");
-        for (what, times) in in_c {
-            anstream::println!("in C: {what} {times}");
-        }
         Ok(())
     }
 }

@@ -32,3 +32,4 @@ pub mod strace;
 pub mod table;
 pub mod time_wait;
 pub mod trace;
+pub mod verdict;

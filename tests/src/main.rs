@@ -3,6 +3,7 @@
 mod comparison;
 mod drawing;
 mod hostility;
+mod injection;
 mod loading;
 mod long;
 mod reading;
@@ -21,9 +22,10 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
-use comparison::{Check, Faults, Record, Strace};
+use comparison::{Check, Record, Strace};
 use drawing::Random;
 use hostility::Hostile;
+use injection::Faults;
 use lab::peer::Peer;
 use lab::play::{self, Audience};
 use lab::programs::{self, Binaries, GROUPS, PROGRAMS, Profile};

@@ -33,6 +33,10 @@ const BREATH: u8 = 1;
 /// Told of each step: before it if a person does it, after it if a program does.
 pub trait Audience {
     fn step(&mut self, step: &Step);
+
+    /// Told what became of a program that need not do what the scene says; `who` is its actor, with
+    /// a number from its second start on.
+    fn end(&mut self, _who: &str, _outcome: &Outcome) {}
 }
 
 /// An audience that wants no show.
@@ -54,17 +58,19 @@ pub struct Options {
     pub memory: Option<Tool>,
     /// The actors that play the C programs, from [`C_FOLDER`].
     pub c: Vec<String>,
-    /// What strace makes fail in an actor's program: the actor, and an option such as
-    /// `inject=bind:error=EACCES:when=1`.
-    pub inject: Option<(String, String)>,
+    /// What strace makes fail in a program: its actor, with a number from its second start on, and
+    /// options such as `inject=bind:error=EACCES:when=1`.
+    pub inject: Option<(String, Vec<String>)>,
     /// Whether the programs need not do what the scene says, as C programs where it shows a fix. A
     /// program that goes on where it should end is killed.
     pub lenient: bool,
+    /// How long programs that need not do what the scene says may take to come to rest.
+    pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, memory: None, c: Vec::new(), inject: None, lenient: false }
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, trace: false, memory: None, c: Vec::new(), inject: None, lenient: false, patience: Duration::from_secs(1) }
     }
 }
 
@@ -87,8 +93,6 @@ pub struct Run {
     /// Which start of that actor, from 1.
     pub nth: usize,
     pub program: String,
-    /// How it ended, if it need not do what the scene says.
-    pub outcome: Option<Outcome>,
     /// Where the tracer or watcher wrote: one file for each process, with its number behind a dot.
     pub log: PathBuf,
 }
@@ -100,8 +104,12 @@ pub struct Outcome {
     pub end: Option<ExitStatus>,
     /// Whether it was blocked, if it had not ended.
     pub waits: bool,
-    /// What it wrote on its terminal.
-    pub screen: String,
+    /// The system call that it was blocked in, if a scene can name it.
+    pub call: Option<&'static str>,
+    /// Whether a Ctrl-C was typed before it had ended, and if so, whether it was blocked then.
+    pub interrupted: Option<bool>,
+    /// The lines that it wrote on its terminal.
+    pub lines: Vec<String>,
 }
 
 /// The error of a scene that went otherwise, with what was seen of the programs a moment later.
@@ -141,7 +149,7 @@ const SHOWN: usize = 100;
 /// is an [`Otherwise`], which says where, and shows the difference between the scene and what
 /// happened. If a signal has asked us to end.
 pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Result<Vec<Run>> {
-    let mut cast = Cast { actors: Vec::new(), runs: Vec::new(), line: None, numbers: Numbers::default(), late: false, options };
+    let mut cast = Cast { actors: Vec::new(), starts: Vec::new(), runs: Vec::new(), line: None, outcome: None, numbers: Numbers::default(), late: false, options };
     for (index, step) in scene.steps.iter().enumerate() {
         if step.action.is_by_a_person() {
             cast.settle().and_then(|()| {
@@ -157,6 +165,9 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
         }
         .map_err(|error| cast.otherwise(scene, index, &error))
         .with_context(|| format!("scene {} went otherwise", scene.name))?;
+        if let Some((who, outcome)) = cast.outcome.take() {
+            audience.end(&who, &outcome);
+        }
     }
     Ok(cast.runs)
 }
@@ -164,10 +175,14 @@ pub fn play(scene: &Scene, options: &Options, audience: &mut dyn Audience) -> Re
 /// The actors whose end the scene has not come to yet.
 struct Cast<'a> {
     actors: Vec<Actor>,
+    /// The name of an actor for each start.
+    starts: Vec<String>,
     numbers: Numbers,
     runs: Vec<Run>,
     /// The line that the step expected, as it was.
     line: Option<Vec<u8>>,
+    /// What became of the program whose end the step expected.
+    outcome: Option<(String, Outcome)>,
     /// Whether a wait came to its limit.
     late: bool,
     options: &'a Options,
@@ -199,18 +214,18 @@ impl Cast<'_> {
             _ => self.numbers.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
+        self.starts.push(name.to_owned());
         if (self.options.trace || self.options.memory.is_some())
             && let Some(program) = command.words.iter().find_map(|word| programs::find(word))
         {
-            let nth = self.runs.iter().filter(|run| run.actor == name).count() + 1;
-            let who = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
+            let (who, nth) = self.who(name);
             let log = Path::new(TRACE_FOLDER).join(format!("{name}-{nth}"));
-            let injection = self.options.inject.as_ref().filter(|(actor, _)| actor == name).map(|(_, injection)| injection.as_str());
+            let injections = self.options.inject.as_ref().filter(|(of, _)| *of == who).map_or(&[] as &[String], |(_, injections)| injections);
             words = match self.options.memory {
                 Some(tool) => tool.wrap(&words, &log),
-                None => strace::wrap(&words, injection, &log),
+                None => strace::wrap(&words, injections, &log),
             };
-            self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), outcome: None, log });
+            self.runs.push(Run { who, actor: name.to_owned(), nth, program: program.name.to_owned(), log });
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
@@ -218,15 +233,19 @@ impl Cast<'_> {
         Ok(())
     }
 
+    /// The actor, with a number from its second start on, and which start that is.
+    fn who(&self, name: &str) -> (String, usize) {
+        let nth = self.starts.iter().filter(|start| *start == name).count();
+        (if nth == 1 { name.to_owned() } else { format!("{name} {nth}") }, nth)
+    }
+
     fn type_keys(&mut self, name: &str, keys: impl FnOnce(&mut Actor) -> Result<()>) -> Result<()> {
-        let actor = self.actor(name);
-        let before = actor.pulses();
-        let typed = keys(actor);
+        let before = self.actor(name).pulses();
         if self.options.lenient && before.is_empty() {
             // It has ended before its time, and nobody can type at it.
             return Ok(());
         }
-        typed?;
+        keys(self.actor(name))?;
         // Keys reach a program some time after they are typed. One that waits for them, or that is
         // interrupted, must have run before anyone can say again that all is at rest.
         if self.actor(name).is_interrupted() || before.iter().any(Pulse::awaits_keys) {
@@ -313,11 +332,10 @@ impl Cast<'_> {
     fn expect_end(&mut self, name: &str, end: &str) -> Result<()> {
         if self.options.lenient {
             self.settle()?;
+            let (who, _) = self.who(name);
             let actor = self.actor(name);
-            let outcome = Outcome { end: actor.end(), waits: actor.is_at_rest(), screen: String::from_utf8_lossy(actor.screen()).into_owned() };
-            if let Some(run) = self.runs.iter_mut().rfind(|run| run.actor == name) {
-                run.outcome = Some(outcome);
-            }
+            let call = actor.pulses().iter().find_map(Pulse::call);
+            self.outcome = Some((who, Outcome { end: actor.end(), waits: actor.is_at_rest(), call, interrupted: actor.interrupted_at_rest(), lines: actor.all_lines() }));
             self.actors.retain(|actor| actor.name != name);
             return Ok(());
         }
@@ -337,17 +355,17 @@ impl Cast<'_> {
 
     /// Waits until every program is at rest: asleep or stopped in two looks, not having run between.
     fn settle(&mut self) -> Result<()> {
-        let lenience = self.options.lenient.then_some(LENIENCE);
+        let lenience = self.options.lenient.then_some(self.options.patience);
         self.comes_to_rest(lenience).map(drop).context("the programs do not come to rest")
     }
 
     /// Whether every program comes to rest: within the limit, else it is an error, or in this time.
     fn comes_to_rest(&mut self, lenience: Option<Duration>) -> Result<bool> {
-        let mut before: Option<Vec<Pulse>> = None;
+        let mut before = None;
         let start = Instant::now();
         self.wait(|cast| {
-            let now = cast.pulses();
-            let at_rest = cast.actors.iter().all(Actor::is_at_rest) && before.as_ref() == Some(&now);
+            let now = (cast.actors.iter().all(Actor::is_at_rest), cast.pulses());
+            let at_rest = now.0 && before.as_ref() == Some(&now);
             before = Some(now);
             let never_mind = lenience.is_some_and(|lenience| start.elapsed() > lenience);
             Ok((at_rest || never_mind).then_some(at_rest))

@@ -227,6 +227,12 @@ impl fmt::Display for Parting {
     }
 }
 
+impl From<&str> for Text {
+    fn from(text: &str) -> Text {
+        Text(text.to_owned())
+    }
+}
+
 impl Text {
     /// The text as it stands in the scene.
     pub fn notation(&self) -> &str {

@@ -63,11 +63,22 @@ impl Trace {
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<String> {
-        let is_own = |line: &&String| !is_call(line) || OWN.contains(&name(line));
-        let is_loaders = |line: &&String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
-        let has_loader = self.lines.first().is_some_and(|line| name(line) == "execve");
-        renumber(self.lines.iter().skip_while(|line| has_loader && is_loaders(line)).filter(is_own))
+        renumber(self.lines[self.start()..].iter().filter(|line| is_own(line)))
     }
+
+    /// Where the loader's part ends.
+    pub fn start(&self) -> usize {
+        let is_loaders = |line: &String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
+        match self.lines.first() {
+            Some(first) if name(first) == "execve" => self.lines.iter().take_while(|line| is_loaders(line)).count(),
+            _ => 0,
+        }
+    }
+}
+
+/// Whether a line behind the loader's part is the program's own.
+pub fn is_own(line: &str) -> bool {
+    !is_call(line) || OWN.contains(&name(line))
 }
 
 /// Lines with their masked values counted from 1 again.
@@ -147,7 +158,8 @@ pub fn tells_of_stop(log: &Path, pid: u32) -> bool {
     text.lines().last().is_some_and(|line| line.starts_with("--- stopped by "))
 }
 
-/// The texts of the traces, in the order of the process numbers, once each has its last line.
+/// The texts of the traces, that of the process that was started first, then the others in the order
+/// of their numbers, once each has its last line.
 fn texts(log: &Path) -> Result<Option<Vec<String>>> {
     let folder = log.parent().context("a log lies in a folder")?;
     let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
@@ -158,7 +170,8 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
             texts.push((pid, fs::read_to_string(entry.path())?));
         }
     }
-    texts.sort();
+    // Numbers start over at the highest: a child can have a lower one than its parent.
+    texts.sort_by_key(|(pid, text)| (!text.starts_with("execve("), *pid));
     let ended = |text: &str| text.ends_with('\n') && text.lines().last().is_some_and(|line| line.starts_with("+++"));
     if texts.is_empty() || !texts.iter().all(|(_, text)| ended(text)) {
         return Ok(None);
@@ -209,5 +222,17 @@ recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarte
         assert_eq!(own[..2], ["socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3", "read(0, \"a = b\\n\", 1024) = 6"]);
         assert!(trace.lines[8].starts_with("recvfrom(3, ‹address 3›,") && own[2].starts_with("recvfrom(3, ‹address 1›,"), "{own:?}");
         assert_eq!(own.iter().map(|line| name(line)).collect::<Vec<_>>(), ["socket", "read", "recvfrom", "SIGINT", "killed"]);
+    }
+
+    #[test]
+    fn the_process_that_was_started_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("pair-1");
+        for (pid, text) in [(12, "execve(\"./unix10\") = 0\n+++ exited with 0 +++\n"), (3, "close(4) = 0\n+++ exited with 0 +++\n")] {
+            fs::write(format!("{}.{pid}", log.display()), text).unwrap();
+        }
+        let traces = read("pair", "unix10", &log).unwrap();
+        let who: Vec<_> = traces.iter().map(|trace| (trace.who.as_str(), name(&trace.lines[0]))).collect();
+        assert_eq!(who, [("pair", "execve"), ("pair child", "close")]);
     }
 }

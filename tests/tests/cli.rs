@@ -58,6 +58,12 @@ fn an_unknown_scene_is_named() {
 }
 
 #[test]
+fn an_unknown_program_is_named() {
+    let text = complaint(&lab(&["faults", "no-such-program"]));
+    assert!(text == "lab: no program is called 'no-such-program'; 'cargo lab list' names them\n" || text.contains("strace"), "{text}");
+}
+
+#[test]
 fn a_missing_program_is_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_str().unwrap();

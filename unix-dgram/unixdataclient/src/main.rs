@@ -40,7 +40,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
         }
         let nbytes: size_t = strlen(send_line.as_ptr());
         printf(c"now sending %s \n".as_ptr(), send_line.as_ptr());
-
+        set_errno(0); // fix: stale errno
         if sendto(sockfd, send_line.as_ptr().cast(), nbytes, 0, &raw const server_addr as *const sockaddr, size_of_val(&server_addr) as socklen_t) != nbytes as ssize_t {
             error(1, errno(), c"sendto error");
         }

@@ -42,10 +42,10 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
         let mut send_line: MaybeUninit<[c_char; MAXLINE + 5]> = MaybeUninit::uninit(); // fix: no room for "Hi, "
         bzero(send_line.as_mut_ptr().cast(), MAXLINE);
         sprintf(send_line.as_mut_ptr().cast(), c"Hi, %s".as_ptr(), buf.as_ptr());
-
+        client_len = client_len.min(size_of_val(&client_addr) as socklen_t); // fix: client_len past client_addr
         let nbytes: size_t = strlen(send_line.as_ptr().cast());
         printf(c"now sending: %s \n".as_ptr(), send_line.as_ptr());
-        client_len = client_len.min(size_of_val(&client_addr) as socklen_t); // fix: client_len past client_addr
+        set_errno(0); // fix: stale errno
         if sendto(socket_fd, send_line.as_ptr().cast(), nbytes, 0, &raw const client_addr as *const sockaddr, client_len) != nbytes as ssize_t {
             error(1, errno(), c"sendto error");
         }

@@ -22,9 +22,9 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));
 
     let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
-    let sendValue: ssize_t = send(sockfd, c"server".as_ptr().cast(), 6, 0);
+    let (sendValue, err): (ssize_t, c_int) = (send(sockfd, c"server".as_ptr().cast(), 6, 0), errno());
     printf(c"client send bytes=%zd".as_ptr(), sendValue); // fix: ssize_t as int
-
+    check((if returnValue == 0 { sendValue } else { 0 }, err), c"send failed"); // fix: unchecked send
     let recvValue: ssize_t = recv(sockfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, 0);
     printf(c"client recv bytes=%zd,msg=%s\r\n".as_ptr(), recvValue, msg.as_ptr()); // fix: ssize_t as int
 

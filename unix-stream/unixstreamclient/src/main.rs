@@ -29,7 +29,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
     let mut recv_line: [c_char; MAXLINE + 1] = zeroed(); // fix: no room for the NUL
 
     while !fgets(send_line.as_mut_ptr(), MAXLINE as c_int, stdin).is_null() {
-        // the whole of send_line, whatever the line fills of it
+        set_errno(0); // fix: stale errno
         let nbytes: ssize_t = size_of_val(&send_line) as ssize_t;
         if write(sockfd, send_line.as_ptr().cast(), nbytes as size_t) != nbytes {
             error(1, errno(), c"write error");

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
         snprintf(send_line.as_mut_ptr().cast(), size_of_val(&send_line), c"Hi, %s".as_ptr(), buf.as_ptr()); // fix: no room for "Hi, "
 
         let nbytes: ssize_t = size_of_val(&send_line) as ssize_t;
-
+        set_errno(0); // fix: stale errno
         if write(connfd, send_line.as_ptr().cast(), nbytes as size_t) != nbytes {
             error(1, errno(), c"write error");
         }

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
         exit(-1);
     }
     while n != 0 && !fgets(buf.as_mut_ptr(), size_of_val(&buf) as c_int, stdin /* fix: end not seen */).is_null() {
-        write(fd, buf.as_ptr().cast(), strlen(buf.as_ptr()));
+        check(write(fd, buf.as_ptr().cast(), strlen(buf.as_ptr())), c"write failed"); // fix: unchecked write
         n = check(read(fd, buf.as_mut_ptr().cast(), size_of_val(&buf)), c"read failed"); // fix: unchecked read
         write(STDOUT_FILENO, buf.as_ptr().cast(), n as size_t);
     }

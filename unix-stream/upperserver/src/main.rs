@@ -109,7 +109,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
         }
         // only the letters change, and in the C locale only those of ASCII
         buf[..n as usize].iter_mut().for_each(|c| *c = toupper(*c as c_uchar as c_int) as c_char); // fix: toupper of a negative char
-        write(cfd, buf.as_ptr().cast(), n as size_t);
+        check(write(cfd, buf.as_ptr().cast(), n as size_t), c"write failed"); // fix: unchecked write
     }
     close(cfd);
     close(lfd);
