@@ -15,7 +15,7 @@ const OWN_PORTS: [u16; 2] = [43211, 9501];
 const RULES: [(&str, &str, &str); 15] = [
     ("program", r#"^(execve\()("[^"]*")"#, "where the binary lies"),
     ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "where the binary lies, as argv[0]"),
-    ("address", r"^rt_sigreturn\(.*\) = (\d{9,})$", "a handler returns to what was in a register then"),
+    ("address", r"^rt_sigreturn\(.*\) += (\d{9,})$", "a handler returns to what was in a register then"),
     ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
     ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel numbers processes on"),
     ("pid", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
