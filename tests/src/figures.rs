@@ -138,24 +138,31 @@ impl Figures {
         fs::write(root.join(FILE), self.to_string()).with_context(|| format!("cannot write {FILE}"))
     }
 
-    /// The table of the main README: a row for each program, two columns for each run.
+    /// The table of the main README: a row for each program, a column for each run and, if the C
+    /// programs were tried, one for what became of them.
     pub fn table(&self) -> String {
-        let runs: Vec<Run> = Run::ALL.into_iter().filter(|run| self.0.keys().any(|(of, _)| of == run)).collect();
+        let runs: Vec<(Run, bool)> = Run::ALL.into_iter().filter(|run| self.of(*run).count() > 0).map(|run| (run, self.of(run).any(|figure| figure.c.is_some()))).collect();
         let mut table = "| program |".to_owned();
-        for run in &runs {
-            table += &format!(" {} | in C |", run.name());
+        let mut rule = "|---|".to_owned();
+        for (run, with_c) in &runs {
+            table += &format!(" {} |{}", run.name(), if *with_c { " in C |" } else { "" });
+            rule += if *with_c { "--:|---|" } else { "--:|" };
         }
-        table += &format!("\n|---|{}\n", "--:|---|".repeat(runs.len()));
+        table += &format!("\n{rule}\n");
         for program in &PROGRAMS {
-            let figures = runs.iter().map(|run| self.0.get(&(*run, program.name.to_owned())).cloned());
+            let figures = runs.iter().map(|(run, with_c)| (self.0.get(&(*run, program.name.to_owned())).cloned(), *with_c));
             table += &line(program.name, figures);
         }
-        table + &line("all", runs.iter().map(|run| Some(self.sum(*run))))
+        table + &line("all", runs.iter().map(|(run, with_c)| (Some(self.sum(*run)), *with_c)))
+    }
+
+    fn of(&self, run: Run) -> impl Iterator<Item = &Figure> {
+        self.0.iter().filter(move |((of, _), _)| *of == run).map(|(_, figure)| figure)
     }
 
     fn sum(&self, run: Run) -> Figure {
         let mut sum = Figure::default();
-        for figure in self.0.iter().filter(|((of, _), _)| *of == run).map(|(_, figure)| figure) {
+        for figure in self.of(run) {
             sum.tried += figure.tried;
             if let Some(c) = &figure.c {
                 let all = sum.c.get_or_insert_default();
@@ -209,17 +216,20 @@ fn row(line: &str) -> Result<((Run, String), Figure)> {
     Ok(((run, cells[1].to_owned()), Figure { tried: number(cells[2])?, c }))
 }
 
-/// A row of the README's table.
-fn line(name: &str, figures: impl Iterator<Item = Option<Figure>>) -> String {
+/// A row of the README's table: figures, and whether what became of C stands beside them.
+fn line(name: &str, figures: impl Iterator<Item = (Option<Figure>, bool)>) -> String {
     let mut line = format!("| {name} |");
-    for figure in figures {
+    for (figure, with_c) in figures {
         let tried = figure.as_ref().map(|figure| figure.tried.to_string()).unwrap_or_default();
-        let c = match figure.and_then(|figure| figure.c) {
-            None => String::new(),
-            Some(c) if c.otherwise.is_empty() => "0".to_owned(),
-            Some(c) => c.otherwise.iter().map(|(fate, times)| format!("{fate} {times}")).collect::<Vec<_>>().join(", "),
-        };
-        line += &format!(" {tried} | {c} |");
+        line += &format!(" {tried} |");
+        if with_c {
+            let c = match figure.and_then(|figure| figure.c) {
+                None => String::new(),
+                Some(c) if c.otherwise.is_empty() => "0".to_owned(),
+                Some(c) => c.otherwise.iter().map(|(fate, times)| format!("{fate} {times}")).collect::<Vec<_>>().join(", "),
+            };
+            line += &format!(" {c} |");
+        }
     }
     line + "\n"
 }
@@ -239,7 +249,7 @@ mod tests {
         figures.write(root.path()).unwrap();
         assert_eq!(Figures::read(root.path()).unwrap(), figures);
         let table = figures.table();
-        assert!(table.contains("\n| udpserver | 10 | hangs 2, memory 1 | 1000 |  |\n"), "{table}");
-        assert!(table.ends_with("\n| all | 10 | hangs 2, memory 1 | 1000 |  |\n"), "{table}");
+        assert!(table.contains("\n| udpserver | 10 | hangs 2, memory 1 | 1000 |\n"), "{table}");
+        assert!(table.ends_with("\n| all | 10 | hangs 2, memory 1 | 1000 |\n"), "{table}");
     }
 }

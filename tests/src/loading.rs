@@ -113,7 +113,9 @@ impl Load {
             if let Some(c) = &figure.c {
                 anstream::println!("{}: {} messages and interrupts; in C {c}", load.program, figure.tried);
             }
-            all.set(Run::Load, load.program, figure);
+            // What became of the C program is told in words: one that ends leaves all the messages
+            // behind that unanswered.
+            all.set(Run::Load, load.program, Figure { c: None, ..figure });
         }
         if !wrong.is_empty() {
             bail!("{} (seed {seed})", wrong.join("\n     "));

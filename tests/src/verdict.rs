@@ -309,9 +309,9 @@ mod tests {
 
     #[test]
     fn what_c_says_otherwise_is_taken_as_it_is() {
-        let lines = ["start,pid=12".to_owned(), "send 6".to_owned(), "errno=0".to_owned()];
-        let said: Vec<String> = as_said(&lines, &texts(&["start,pid={pid}", "errno=0", "send 5", "errno=0"])).iter().map(|text| text.notation().to_owned()).collect();
-        assert_eq!(said, ["start,pid={pid}", "send 6", "errno=0"]);
+        let lines = ["start,pid=12".to_owned(), "send 6".to_owned(), "errno=0".to_owned(), "start,pid=13".to_owned(), "end,pid=12".to_owned()];
+        let said: Vec<String> = as_said(&lines, &texts(&["start,pid={pid}", "errno=0", "send 5", "errno=0", "end,pid={pid}"])).iter().map(|text| text.notation().to_owned()).collect();
+        assert_eq!(said, ["start,pid={pid}", "send 6", "errno=0", "start,pid=13", "end,pid={pid}"]);
     }
 
     #[test]
