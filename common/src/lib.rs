@@ -18,7 +18,8 @@ pub use core::mem::{MaybeUninit, offset_of, zeroed};
 pub use core::ptr::{null, null_mut};
 pub use libc::*;
 
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, compiler_fence};
 
 // ---- lib/common.h ----
 
@@ -141,8 +142,8 @@ pub unsafe fn signal(signum: c_int, handler: Handler) -> sighandler_t {
 }
 
 unsafe extern "C" fn handle(signo: c_int) {
-    if BUSY.load(Ordering::SeqCst) {
-        WAITING.store(signo, Ordering::SeqCst);
+    if BUSY.load(Relaxed) {
+        WAITING.store(signo, Relaxed);
     } else if let Some(handler) = HANDLER {
         handler(signo);
     }
@@ -155,27 +156,35 @@ unsafe extern "C" fn handle(signo: c_int) {
 /// being taken, and while the stream gets its buffer it may find malloc in pieces.
 #[inline]
 pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
-    BUSY.store(true, Ordering::SeqCst);
+    // The handler runs in this thread: it is the compiler that must keep the order, and it alone.
+    BUSY.store(true, Relaxed);
+    compiler_fence(SeqCst);
     let result = call();
-    BUSY.store(false, Ordering::SeqCst);
-    // In this order: what comes between the two lines runs the handler at once.
-    if WAITING.load(Ordering::SeqCst) != 0 {
+    compiler_fence(SeqCst);
+    BUSY.store(false, Relaxed);
+    compiler_fence(SeqCst);
+    // Behind that, not before: what comes between the two runs the handler at once.
+    if WAITING.load(Relaxed) != 0 {
         catch_up();
     }
     result
 }
 
 /// Runs the handler for the signal that waits; another one meanwhile waits, too.
+#[cold]
 fn catch_up() {
-    while let signo @ 1.. = WAITING.swap(0, Ordering::SeqCst) {
-        BUSY.store(true, Ordering::SeqCst);
+    while let signo @ 1.. = WAITING.swap(0, Relaxed) {
+        BUSY.store(true, Relaxed);
+        compiler_fence(SeqCst);
         // SAFETY: there is one thread, and the handler is called as `signal` was told.
         unsafe {
             if let Some(handler) = HANDLER {
                 handler(signo);
             }
         }
-        BUSY.store(false, Ordering::SeqCst);
+        compiler_fence(SeqCst);
+        BUSY.store(false, Relaxed);
+        compiler_fence(SeqCst);
     }
 }
 
@@ -384,18 +393,18 @@ mod tests {
     fn a_handler_waits_for_what_is_uninterrupted() {
         static CALLED: AtomicI32 = AtomicI32::new(0);
         unsafe extern "C" fn handler(signo: c_int) {
-            CALLED.store(signo, Ordering::SeqCst);
+            CALLED.store(signo, SeqCst);
         }
         // SAFETY: the handler stores a number, and raise signals this thread.
         unsafe {
             signal(SIGUSR1, handler);
             uninterrupted(|| {
                 raise(SIGUSR1);
-                assert_eq!(CALLED.load(Ordering::SeqCst), 0);
+                assert_eq!(CALLED.load(SeqCst), 0);
             });
-            assert_eq!(CALLED.swap(0, Ordering::SeqCst), SIGUSR1);
+            assert_eq!(CALLED.swap(0, SeqCst), SIGUSR1);
             raise(SIGUSR1);
-            assert_eq!(CALLED.load(Ordering::SeqCst), SIGUSR1);
+            assert_eq!(CALLED.load(SeqCst), SIGUSR1);
         }
     }
 
