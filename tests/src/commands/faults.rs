@@ -13,7 +13,7 @@ use lab::stage::Privacy;
 use lab::strace;
 use lab::verdict::{self, Baseline, Cast};
 
-use crate::comparison::{names, only, originals};
+use super::comparison::{names, only, originals};
 
 #[derive(clap::Args)]
 pub struct Faults {

@@ -43,7 +43,7 @@ impl Random {
         let c = match &self.originals {
             Some(folder) => {
                 strace::available()?;
-                Some(crate::comparison::originals(folder, &names)?)
+                Some(super::comparison::originals(folder, &names)?)
             }
             None => None,
         };

@@ -12,7 +12,7 @@ use lab::programs::{self, Build, Profile};
 use lab::scene::{self, Scene};
 use lab::stage::Privacy;
 
-use crate::comparison::{named, names, only, originals};
+use super::comparison::{named, names, only, originals};
 
 #[derive(clap::Args)]
 pub struct Memory {

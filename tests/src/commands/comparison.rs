@@ -14,7 +14,7 @@ use lab::stage::Privacy;
 use lab::strace;
 use lab::trace::{self, Trace};
 
-use crate::side::Side;
+use super::side::Side;
 
 #[derive(clap::Args)]
 pub struct Strace {

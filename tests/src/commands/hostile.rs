@@ -18,7 +18,7 @@ use lab::stage::{Privacy, Stage};
 use lab::strace;
 use lab::trace;
 
-use crate::comparison::{names, only, originals};
+use super::comparison::{names, only, originals};
 
 #[derive(clap::Args)]
 pub struct Hostile {
