@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display, Write as _};
 
 use crate::scene::notation;
+use crate::script::Script;
 
 /// How many clients' terminals an exchange has.
 pub const CLIENTS: usize = 3;
@@ -144,7 +145,7 @@ impl Exchange {
         play.start(0, 0);
         self.moves.iter().for_each(|next| play.act(next));
         play.finish();
-        format!("```scene {name}\n{}```\n", play.text)
+        play.script.scene(name)
     }
 }
 
@@ -171,9 +172,7 @@ struct Client {
 /// The state of the programs while the scene is written.
 struct Play {
     family: Family,
-    text: String,
-    /// What each terminal shows below its last whole line: the clients', then the server's.
-    unfinished: [String; CLIENTS + 1],
+    script: Script,
     clients: [Client; CLIENTS],
     runs: bool,
     held: bool,
@@ -186,7 +185,7 @@ struct Play {
 
 impl Default for Play {
     fn default() -> Play {
-        Play { family: Family::Udp, text: String::new(), unfinished: Default::default(), clients: Default::default(), runs: false, held: false, count: 0, peer: None, queue: VecDeque::new() }
+        Play { family: Family::Udp, script: Script::default(), clients: Default::default(), runs: false, held: false, count: 0, peer: None, queue: VecDeque::new() }
     }
 }
 
@@ -198,12 +197,6 @@ const GONE: usize = CLIENTS + 1;
 /// "client1", ..., "server".
 fn name(who: usize) -> String {
     if who == SERVER { "server".to_owned() } else { format!("client{}", who + 1) }
-}
-
-/// A line of a terminal in a scene's notation. No line that is typed has a brace, so that the one in
-/// front of `pid}` is the notation's own.
-fn shown(line: &str) -> String {
-    notation(line.as_bytes()).replace("{x7b}pid}", "{pid}")
 }
 
 /// The part of a line that C's string functions see.
@@ -218,25 +211,19 @@ fn cut(text: &str, len: usize) -> &str {
 
 impl Play {
     fn step(&mut self, who: usize, step: &str) {
-        let _ = writeln!(self.text, "{:<7} {step}", name(who));
+        self.script.step(&name(who), step);
     }
 
-    /// What a program writes, a step for each line that is whole.
     fn prints(&mut self, who: usize, text: &str) {
-        let all = std::mem::take(&mut self.unfinished[who]) + text;
-        let (lines, rest) = all.rsplit_once('\n').map_or((None, all.as_str()), |(lines, rest)| (Some(lines), rest));
-        for line in lines.into_iter().flat_map(|lines| lines.split('\n')) {
-            self.step(who, &format!("> {}", shown(line)));
-        }
-        self.unfinished[who] = rest.to_owned();
+        self.script.says(&name(who), text);
     }
 
     fn ends(&mut self, who: usize, end: &str) {
-        let last = std::mem::take(&mut self.unfinished[who]);
-        if !last.is_empty() {
-            self.step(who, &format!("> {}", shown(&last)));
+        self.script.ends(&name(who), end);
+        // What it has sent is answered to nobody, also if its program is started again.
+        for (of, _) in self.queue.iter_mut().filter(|(of, _)| *of == who) {
+            *of = GONE;
         }
-        self.step(who, &format!("= {end}"));
         if who != SERVER {
             self.clients[who] = Client::default();
             return;
@@ -275,7 +262,7 @@ impl Play {
     }
 
     fn start_server(&mut self) {
-        self.step(SERVER, &format!("$ {}", self.family.start()));
+        self.script.start(&name(SERVER), &self.family.start());
         if self.family == Family::Hello {
             self.prints(SERVER, "udp server start,pid={pid}\nbind returnValue=0\nerrno=0,Success\n");
         }
@@ -305,7 +292,7 @@ impl Play {
         if self.family == Family::Hello && self.held {
             return;
         }
-        self.step(client, &format!("$ {program}{}", self.family.address()));
+        self.script.start(&name(client), &format!("{program}{}", self.family.address()));
         self.clients[client] = Client { at: At::Input, program, parts: VecDeque::new() };
         match self.family {
             Family::Stream | Family::Upper if self.runs => {
@@ -353,7 +340,7 @@ impl Play {
         if self.held && parts.len() > 1 {
             return;
         }
-        self.step(client, &format!("< {}", shown(line)));
+        self.step(client, &format!("< {}", notation(line.as_bytes())));
         self.clients[client].parts = parts;
         self.sends(client);
     }
@@ -400,7 +387,7 @@ impl Play {
     /// The server gets a message; its answer; what the client does with that.
     fn deliver(&mut self, client: usize, text: String) {
         let answer = format!("Hi, {text}");
-        let is_there = self.clients[client].at != At::Nowhere;
+        let is_there = client != GONE;
         let shown = match self.family {
             Family::Udp => {
                 self.prints(SERVER, &format!("received {} bytes: {text}\n", text.len()));
@@ -527,7 +514,7 @@ client1 $ udpclient 127.0.0.1
 client1 @ read
 client1 < g1
 client1 > now sending g1
-client1 > send bytes: 2 
+client1 > send bytes: 2
 server  > received 2 bytes: g1
 client1 > Hi, g1
 server  ^C
@@ -535,7 +522,7 @@ server  > received 1 datagrams
 server  = 0
 client1 < g2
 client1 > now sending g2
-client1 > send bytes: 2 
+client1 > send bytes: 2
 client1 @ recvfrom
 client1 ^C
 client1 = SIGINT
@@ -548,8 +535,8 @@ client1 = SIGINT
     fn a_line_longer_than_fgets_takes_is_sent_in_parts() {
         let long = Move::Line { client: 0, line: Line(vec![('x', 4095)]) };
         let scene = Exchange { family: Family::Udp, moves: vec![long] }.scene("s");
-        assert!(scene.contains("client1 > send bytes: 4095 \n") && scene.contains("client1 > Hi, {x*4092}\n"), "{scene}");
-        assert!(scene.contains("client1 > now sending \nclient1 > send bytes: 0 \n"), "{scene}");
+        assert!(scene.contains("client1 > send bytes: 4095\n") && scene.contains("client1 > Hi, {x*4092}\n"), "{scene}");
+        assert!(scene.contains("client1 > now sending\nclient1 > send bytes: 0\n"), "{scene}");
         assert!(scene.contains("> received 2 datagrams\n"), "{scene}");
     }
 }

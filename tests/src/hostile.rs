@@ -5,7 +5,6 @@
 mod datagram_clients;
 mod datagram_servers;
 mod messages;
-mod script;
 mod stream_clients;
 mod stream_servers;
 
@@ -15,7 +14,7 @@ use anyhow::{Context, Result};
 
 use crate::programs;
 use crate::scene::{self, Scene};
-use script::Script;
+use crate::script::Script;
 
 /// A scene, and the program that it is hostile to.
 #[derive(Debug, Clone)]

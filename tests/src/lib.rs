@@ -25,6 +25,7 @@ pub mod programs;
 pub mod random;
 pub mod reverts;
 pub mod scene;
+mod script;
 pub mod signals;
 pub mod sockets;
 pub mod stage;

@@ -237,10 +237,24 @@ fn nobody_has_to_read_to_the_end() {
     assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
 }
 
+/// The command with the signals' default actions: a shell ignores SIGINT for what it starts in the
+/// background, as these tests may be.
+fn with_default_signals(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure makes system calls alone.
+    unsafe {
+        command.pre_exec(|| {
+            for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                signal(number, SigHandler::SigDfl)?;
+            }
+            Ok(())
+        })
+    }
+}
+
 /// `lab replay` of a scene in which, with these programs, one waits for a message and `lab` for a line.
 fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Child {
     let programs = programs.to_str().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_lab"))
+    with_default_signals(&mut Command::new(env!("CARGO_BIN_EXE_lab")))
         .args(["replay", scene, "--limit", "60", "--programs", programs])
         .env("TMPDIR", folders)
         .stdin(Stdio::null())
@@ -298,7 +312,7 @@ fn a_signal_ends_a_pause() {
     let folders = TempDir::new().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
     command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
-    let mut lab = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lab = with_default_signals(&mut command).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let pid = lab.id() as i32;
     let pauses = || matches!(Process::new(pid).and_then(|lab| lab.syscall()), Ok(Syscall::Blocked { argument_registers, .. }) if argument_registers[1..3] == [0, 60000]);
     wait_until("the pause", pauses);

@@ -1,8 +1,8 @@
 //! What is sent to the servers that take datagrams.
 
 use super::Cases;
-use super::messages::{c_str, counted, first, odd, of};
-use super::script::{Script, word};
+use super::messages::{REFUSED_PATHS, c_str, counted, first, odd, of};
+use crate::script::{Script, word};
 
 /// A server, and what it must do.
 #[derive(Clone, Copy)]
@@ -481,19 +481,11 @@ fn name_of_108(server: &Server) -> Script {
 
 /// What stands in the place of the path.
 fn paths(cases: &mut Cases, server: &Server) {
-    for (what, argument, complaint) in [
-        ("path-of-108", "{p*108}", "local_path too long: File name too long (36)"),
-        ("path-of-200", "{p*200}", "local_path too long: File name too long (36)"),
-        ("path-of-100000", "{p*100000}", "local_path too long: File name too long (36)"),
-        ("path-in-no-folder", "no/such/folder", "bind failed: No such file or directory (2)"),
-        ("path-is-a-folder", "trace", "bind failed: Address already in use (98)"),
-        ("path-under-a-file", "file/sock", "bind failed: Not a directory (20)"),
-        ("two-paths", "one two", "usage: unixdataserver <local_path>"),
-    ] {
+    for (what, argument, complaint) in REFUSED_PATHS {
         let mut stage = Stage::empty(server);
         stage.script.file("file", b"not a folder");
         stage.script.start("refused", &format!("unixdataserver {argument}"));
-        stage.script.complains("refused", complaint);
+        stage.script.complains("refused", &complaint.replace("PROGRAM", server.name));
         stage.script.ends("refused", "1");
         cases.add(server.name, what, stage.close());
     }

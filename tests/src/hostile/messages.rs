@@ -58,3 +58,14 @@ pub fn odd_lines() -> Vec<(String, Vec<u8>)> {
 pub fn line_of(n: usize) -> Vec<u8> {
     [of(n), b"\n".to_vec()].concat()
 }
+
+/// Paths that a server cannot have: what they are, the arguments, and what it says.
+pub const REFUSED_PATHS: [(&str, &str, &str); 7] = [
+    ("path-of-108", "{p*108}", "local_path too long: File name too long (36)"),
+    ("path-of-200", "{p*200}", "local_path too long: File name too long (36)"),
+    ("path-of-100000", "{p*100000}", "local_path too long: File name too long (36)"),
+    ("path-in-no-folder", "no/such/folder", "bind failed: No such file or directory (2)"),
+    ("path-is-a-folder", "trace", "bind failed: Address already in use (98)"),
+    ("path-under-a-file", "file/sock", "bind failed: Not a directory (20)"),
+    ("two-paths", "one two", "usage: PROGRAM <local_path>"),
+];

@@ -2,7 +2,7 @@
 
 use super::Cases;
 use super::messages::{c_str, counted, first, line_of, lines, odd, odd_lines, of};
-use super::script::{Script, word};
+use crate::script::{Script, word};
 
 /// A client that sends each line it reads.
 #[derive(Clone, Copy)]
