@@ -137,18 +137,16 @@ fn moves(family: Family, defined: bool) -> impl Strategy<Value = Move> {
     ]
 }
 
-/// What C does otherwise although it is defined is left out: udpconnectserver keeps the tail of a
-/// longer message behind a shorter one, so that its messages only grow here.
+/// In C udpconnectserver ends its first message with a NUL and no other: what stands behind a longer
+/// one has no value, and a shorter one keeps a tail. So all its messages have one length here.
 fn tame(family: Family, mut moves: Vec<Move>) -> Vec<Move> {
     if family == Family::Connected {
-        let mut longest = 0;
+        let lines = || moves.iter().filter_map(|next| if let Move::Line { line, .. } = next { Some(line.to_string().len()) } else { None });
+        let longest = lines().max().unwrap_or(0);
         for next in &mut moves {
             if let Move::Line { line, .. } = next {
                 let len = line.to_string().len();
-                if len < longest {
-                    line.0.push(('x', longest - len));
-                }
-                longest = longest.max(len);
+                line.0.push(('x', longest - len));
             }
         }
     }
