@@ -243,6 +243,9 @@ impl Play {
             }
             Move::Interrupt { client } if self.clients[client].at != At::Nowhere && self.may_leave(client) => {
                 self.step(client, "^C");
+                if self.clients[client].at == At::Input {
+                    self.script.shows(&name(client));
+                }
                 self.ends(client, "SIGINT");
                 self.left(client);
             }
@@ -353,7 +356,10 @@ impl Play {
         };
         let text = up_to_nul(&part);
         match self.family {
-            Family::Stream | Family::Upper if self.peer != Some(client) => return self.ends(client, "SIGPIPE"),
+            Family::Stream | Family::Upper if self.peer != Some(client) => {
+                self.script.shows(&name(client));
+                return self.ends(client, "SIGPIPE");
+            }
             Family::Stream | Family::Upper => return self.deliver(client, text.to_owned()),
             _ => {}
         }

@@ -59,6 +59,17 @@ impl Script {
         self.step(who, &format!("> {line}"));
     }
 
+    /// What the program has written of a line is on its terminal when it ends: stdio writes that out
+    /// before it reads there.
+    pub fn shows(&mut self, who: &str) {
+        if let Some(unfinished) = self.unfinished.get_mut(who).and_then(Option::as_mut)
+            && !unfinished.is_empty()
+        {
+            let line = std::mem::take(unfinished);
+            self.lines(who, &line);
+        }
+    }
+
     /// The end of the program: a status or a signal. One that a signal ends loses what it has not
     /// written yet.
     pub fn ends(&mut self, who: &str, how: &str) {
