@@ -157,14 +157,15 @@ unsafe extern "C" fn handle(signo: c_int) {
 #[inline]
 pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
     // The handler runs in this thread: it is the compiler that must keep the order, and it alone.
+    let was_busy = BUSY.load(Relaxed);
     BUSY.store(true, Relaxed);
     compiler_fence(SeqCst);
     let result = call();
     compiler_fence(SeqCst);
-    BUSY.store(false, Relaxed);
+    BUSY.store(was_busy, Relaxed);
     compiler_fence(SeqCst);
     // Behind that, not before: what comes between the two runs the handler at once.
-    if WAITING.load(Relaxed) != 0 {
+    if !was_busy && WAITING.load(Relaxed) != 0 {
         catch_up();
     }
     result
@@ -399,6 +400,7 @@ mod tests {
         unsafe {
             signal(SIGUSR1, handler);
             uninterrupted(|| {
+                uninterrupted(|| ());
                 raise(SIGUSR1);
                 assert_eq!(CALLED.load(SeqCst), 0);
             });

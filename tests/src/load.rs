@@ -27,6 +27,7 @@ use procfs::process::Process;
 use crate::actor::{Actor, end_name};
 use crate::figures::Fate;
 use crate::play::{C_FOLDER, Stdout};
+use crate::signals;
 
 /// How long a server may take to start, to answer, to come to rest and to end.
 pub const LIMIT: Duration = Duration::from_secs(5);
@@ -306,6 +307,7 @@ impl Session<'_> {
                 carried.complaints.extend(report.complaint);
                 end = end.max(report.end);
             }
+            signals::check()?;
             Ok(end - start)
         })
     }
@@ -509,7 +511,7 @@ impl Client {
         let mut buffer = vec![0; 1 << 16];
         let mut under_way = VecDeque::new();
         let mut unsent = numbers;
-        loop {
+        while signals::noted().is_none() {
             while under_way.len() < self.window
                 && let Some(number) = unsent.next()
             {

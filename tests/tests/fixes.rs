@@ -44,7 +44,7 @@ fn each_fix_names_a_scene_that_runs_the_program() {
                 let says = match shown {
                     Shown::Rustc => row.test.starts_with("the compiler: "),
                     Shown::Faults => row.test.contains("`cargo lab faults`"),
-                    Shown::Reading => row.test == "none at run time: the line is read",
+                    Shown::Reading => row.test.ends_with("the line is read"),
                     _ => false,
                 };
                 assert!(says, "{}:{}: {}: the test '{}', but in tests/reverts.tsv {shown:?}", fix.program, fix.line, fix.name, row.test);
@@ -95,7 +95,7 @@ fn an_array_has_the_size_that_its_row_says() {
 #[test]
 fn a_type_is_the_one_that_its_row_says() {
     let mut types = 0;
-    for row in fixes::rows(root()).unwrap().iter().filter(|row| row.test.starts_with("the compiler: the types differ")) {
+    for row in fixes::rows(root()).unwrap().iter().filter(|row| ["ssize_t as int", "socklen_t as int"].contains(&row.fixes[0].name.as_str())) {
         for fix in &row.fixes {
             let code = code(fix);
             let wanted = match (row.port.as_str(), fix.name.as_str()) {

@@ -12,14 +12,14 @@ use common::*;
 pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     printf(c"tcp server start,pid=%d\r\n".as_ptr(), getpid());
 
-    let sockfd: c_int = socket(AF_INET, SOCK_STREAM, 0);
+    let sockfd: c_int = check(socket(AF_INET, SOCK_STREAM, 0), c"socket failed"); // fix: unchecked socket
 
     let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed(); // fix: address not zeroed
     serverAddr.sin_family = AF_INET as sa_family_t;
     serverAddr.sin_port = htons(9501);
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
 
-    let (mut returnValue, err): (c_int, c_int);
+    let (mut returnValue, mut err): (c_int, c_int);
 
     // The original has a setsockopt here, in a comment. Once this side is the first to close, it
     // is needed: the kernel keeps the connection for a minute (TIME_WAIT), in which a server that
@@ -30,9 +30,9 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     (returnValue, err) = (bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
     printf(c"bind returnValue=%d".as_ptr(), returnValue);
     check((returnValue, err), c"bind failed"); // fix: unchecked bind
-    returnValue = listen(sockfd, 5);
+    (returnValue, err) = (listen(sockfd, 5), errno());
     printf(c"listen returnValue=%d\r\n".as_ptr(), returnValue);
-
+    check((returnValue, err), c"listen failed"); // fix: unchecked listen
     loop {
         let mut clientAddrLen: socklen_t = size_of_val(&clientAddr) as socklen_t;
         let (connfd, err): (c_int, c_int) = (accept(sockfd, &raw mut clientAddr as *mut sockaddr, &mut clientAddrLen), errno());

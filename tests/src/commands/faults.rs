@@ -67,14 +67,14 @@ impl Faults {
             None => programs::build(&names, self.profile)?,
         };
         let privacy = Privacy::find(true);
-        let mut figures = Figures::read(programs::root())?;
+        let mut figures = Vec::new();
         let mut all = Yield::default();
         for name in chosen {
             let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
             let got = self.try_program(name, &of_program, privacy, &ports, c.as_ref())?;
             let in_c = c.as_ref().map(|_| format!("; in C: {}", got.c)).unwrap_or_default();
             anstream::eprintln!("{name}: {} faults{in_c}", got.tried);
-            figures.set(Run::Faults, name, Figure { tried: got.tried, c: c.as_ref().map(|_| got.c.clone()) });
+            figures.push((name, Figure { tried: got.tried, c: c.as_ref().map(|_| got.c.clone()) }));
             all.add(got);
         }
         if !all.wrong.is_empty() {
@@ -88,7 +88,13 @@ impl Faults {
         if c.is_some() {
             anstream::println!("in C: {}", all.c);
         }
-        if self.write { figures.write(programs::root()) } else { Ok(()) }
+        if self.write {
+            // Read now, as another run may have written meanwhile.
+            let mut all = Figures::read(programs::root())?;
+            figures.into_iter().for_each(|(name, figure)| all.set(Run::Faults, name, figure));
+            all.write(programs::root())?;
+        }
+        Ok(())
     }
 
     fn try_program(&self, name: &str, rows: &[(&Row, &Scene)], privacy: Privacy, ports: &Binaries, c: Option<&Binaries>) -> Result<Yield> {

@@ -74,6 +74,9 @@ impl Hostile {
         }
         let scenes: Vec<&Scene> = cases.iter().map(|case| &case.scene).collect();
         let names = names(&scenes);
+        if scenes.iter().any(|scene| scene.uses("strace")) {
+            strace::available()?;
+        }
         let c = self.originals.as_ref().map(|folder| strace::available().and_then(|()| originals(folder, &names))).transpose()?;
         let ports = match &self.programs {
             Some(folder) => programs::search(folder, &names)?,
@@ -164,5 +167,7 @@ fn chosen(names: &[String]) -> Result<Vec<Case>> {
 fn progress(done: usize, all: usize, name: &str) {
     if io::stderr().is_terminal() {
         anstream::eprint!("\r\x1b[K{}", if done < all { format!("{done} of {all} {name}") } else { String::new() });
+    } else if done > 0 && done.is_multiple_of(100) {
+        anstream::eprintln!("{done} of {all} cases");
     }
 }

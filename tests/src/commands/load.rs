@@ -12,6 +12,7 @@ use lab::interrupts::{self, Print};
 use lab::load::{Carried, LOADS};
 use lab::play::Stdout;
 use lab::programs::{self, Binaries, Profile};
+use lab::signals;
 use lab::stage::{Privacy, Stage};
 
 #[derive(clap::Args)]
@@ -38,7 +39,7 @@ pub struct Load {
     #[arg(long)]
     seed: Option<u64>,
     /// Write the figures to tests/figures.tsv
-    #[arg(long)]
+    #[arg(long, requires = "originals", conflicts_with_all = ["size", "interrupts", "rounds", "clients"])]
     write: bool,
     /// Which build of the ports
     #[arg(long, value_enum, default_value = "release")]
@@ -99,7 +100,7 @@ impl Load {
             None => programs::build(&names, self.profile)?,
         };
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-        let mut all = Figures::read(programs::root())?;
+        let mut figures = Vec::new();
         let mut wrong = Vec::new();
         let privacy = Privacy::find(true);
         for load in loads {
@@ -115,12 +116,14 @@ impl Load {
             }
             // What became of the C program is told in words: one that ends leaves all the messages
             // behind that unanswered.
-            all.set(Run::Load, load.program, Figure { c: None, ..figure });
+            figures.push((load.program, Figure { c: None, ..figure }));
         }
         if !wrong.is_empty() {
             bail!("{} (seed {seed})", wrong.join("\n     "));
         }
         if self.write {
+            let mut all = Figures::read(programs::root())?;
+            figures.into_iter().for_each(|(program, figure)| all.set(Run::Load, program, figure));
             all.write(programs::root())?;
         }
         Ok(())
@@ -183,6 +186,7 @@ impl Load {
         let (mut found, mut answers, mut early, mut behind) = (Vec::new(), 0, 0, 0);
         let mut prints = BTreeMap::<Print, usize>::new();
         for number in 1..=self.interrupts {
+            signals::check()?;
             // At a terminal printf writes each line; to a pipe, what fills its buffer.
             let stdout = if number % 2 == 0 { Stdout::Terminal } else { Stdout::Pipe };
             let seen = interrupts::interrupt(load, side == Side::C, usize::from(self.clients), stdout, &mut rng).with_context(|| format!("{who}, ^C {number}, seed {seed}"))?;

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use lab::memory::Tool;
+use lab::programs::PROGRAMS;
 use lab::signals;
+use lab::strace;
 
 /// The runs, with the words that name each, and whether it takes C programs and keeps figures.
 const RUNS: [(&[&str], bool); 7] =
@@ -26,6 +29,12 @@ impl Long {
     /// Runs one command of lab after the other, each as a process of its own.
     pub fn run(&self) -> Result<()> {
         signals::watch();
+        // What is missing is said now, not after an hour.
+        strace::available()?;
+        Tool::Memcheck.available()?;
+        if let Some(folder) = &self.originals {
+            super::comparison::originals(folder, &PROGRAMS.map(|program| program.name))?;
+        }
         let start = Instant::now();
         let mut failed = Vec::new();
         for (words, takes_c) in RUNS {

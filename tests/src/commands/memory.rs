@@ -27,7 +27,7 @@ pub struct Memory {
     #[arg(long, value_name = "DIR")]
     originals: Option<PathBuf>,
     /// Keep memcheck's figures for the main README
-    #[arg(long)]
+    #[arg(long, requires = "originals", conflicts_with_all = ["names", "tool"])]
     write: bool,
     /// Take the ports from this folder, by file name, instead of building them
     #[arg(long, value_name = "DIR")]

@@ -17,7 +17,7 @@ pub struct Random {
     #[arg(value_enum, value_name = "FAMILY")]
     families: Vec<Family>,
     /// How many exchanges to draw of each
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Draw those of this number [default: another each time]
     #[arg(long, value_name = "N")]
@@ -26,7 +26,7 @@ pub struct Random {
     #[arg(long, value_name = "DIR")]
     originals: Option<PathBuf>,
     /// Keep the figures for the main README
-    #[arg(long)]
+    #[arg(long, requires = "originals", conflicts_with = "count")]
     write: bool,
     /// Which build of the ports
     #[arg(long, value_enum, default_value = "release")]
@@ -53,7 +53,7 @@ impl Random {
         };
         let seed = self.seed.unwrap_or_else(rand_seed);
         let players = Players { privacy: Privacy::find(true), ports: &ports, c: c.as_ref() };
-        let mut figures = if self.write { Some(Figures::read(programs::root())?) } else { None };
+        let mut figures = Vec::new();
         for family in families {
             let played = random::run(family, self.count, seed, &players, |played| {
                 if played.exchanges % 50 == 0 {
@@ -64,12 +64,16 @@ impl Random {
             if c.is_some() {
                 anstream::println!("{}: {} calls, the same in C", family.server(), played.calls);
             }
-            if let Some(figures) = &mut figures {
-                let tally = c.as_ref().map(|_| Tally { alike: played.exchanges, ..Tally::default() });
-                figures.set(Run::Random, family.server(), Figure { tried: played.exchanges, c: tally });
-            }
+            let tally = c.as_ref().map(|_| Tally { alike: played.exchanges, ..Tally::default() });
+            figures.push((family.server(), Figure { tried: played.exchanges, c: tally }));
         }
-        figures.map_or(Ok(()), |figures| figures.write(programs::root()))
+        if self.write {
+            // Read now, as another run may have written meanwhile.
+            let mut all = Figures::read(programs::root())?;
+            figures.into_iter().for_each(|(server, figure)| all.set(Run::Random, server, figure));
+            all.write(programs::root())?;
+        }
+        Ok(())
     }
 }
 

@@ -34,7 +34,7 @@ impl Reverts {
             signals::check()?;
             let fix = format!("{}:{}: {}", revert.fix.program, revert.fix.line, revert.fix.name);
             // What shows that a fix is gone must not show it while it is there.
-            let control = format!("{:?} {}", revert.shown, if revert.shown == Shown::Faults { revert.fix.program.as_str() } else { "" });
+            let control = format!("{:?} {}", revert.shown, if matches!(revert.shown, Shown::Faults | Shown::Rustc | Shown::Reading) { revert.fix.program.as_str() } else { "" });
             let passes = match controls.get(&control) {
                 Some(passes) => *passes,
                 None => {
@@ -135,7 +135,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         let (name, to) = (entry.file_name(), to.join(entry.file_name()));
         if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), to)?;
+            fs::copy(entry.path(), &to).with_context(|| format!("cannot copy {}", entry.path().display()))?;
         } else if entry.file_type()?.is_dir() && name != "target" && name != ".git" {
             fs::create_dir(&to)?;
             copy(&entry.path(), &to)?;

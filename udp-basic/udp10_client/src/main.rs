@@ -11,7 +11,7 @@ use common::*;
 pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     printf(c"udp server start,pid=%d\r\n".as_ptr(), getpid());
 
-    let sockfd: c_int = socket(AF_INET, SOCK_DGRAM, 0);
+    let sockfd: c_int = check(socket(AF_INET, SOCK_DGRAM, 0), c"socket failed"); // fix: unchecked socket
 
     let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed(); // fix: address not zeroed
     serverAddr.sin_family = AF_INET as sa_family_t;

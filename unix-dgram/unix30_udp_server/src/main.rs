@@ -13,7 +13,7 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     let socketFileNameServer: &CStr = c"/tmp/unix_udp_server";
     unlink(socketFileNameServer.as_ptr());
 
-    let sockfd: c_int = socket(AF_LOCAL, SOCK_DGRAM, 0);
+    let sockfd: c_int = check(socket(AF_LOCAL, SOCK_DGRAM, 0), c"socket failed"); // fix: unchecked socket
 
     let (mut addressAddr, mut clientAddr): (sockaddr_un, sockaddr_un) = zeroed(); // fix: address not zeroed
     addressAddr.sun_family = AF_UNIX as sa_family_t;
