@@ -142,7 +142,7 @@ pub fn rows(root: &Path) -> Result<Vec<Row>> {
     rows.map(|line| row(line).with_context(|| format!("{FILE}: {}", line.replace('\t', " ")))).collect()
 }
 
-fn row(line: &str) -> Result<Row> {
+pub(crate) fn row(line: &str) -> Result<Row> {
     let cells: Vec<&str> = line.split('\t').collect();
     let &[program, scene, process, call, when, fault, end, lines, others] = cells.as_slice() else { bail!("{} columns, not nine", cells.len()) };
     let occasions = match when {

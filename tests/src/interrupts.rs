@@ -305,3 +305,97 @@ impl Print {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+    use crate::load::LOADS;
+
+    const UDPSERVER: &Load = &LOADS[0];
+    const UDPCONNECTSERVER: &Load = &LOADS[2];
+
+    fn sender(answered: usize) -> Sender {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Sender { socket, sent: answered, answered, leaves: false, wrong: None }
+    }
+
+    /// What a server with one client prints of so many messages.
+    fn lines(load: &Load, messages: usize) -> String {
+        (0..messages).map(|number| load.print(&load.message(0, number, 0), number, 0)).collect()
+    }
+
+    #[test]
+    fn a_server_must_end_well_with_a_count_that_is_true() {
+        const SIGINT: i32 = Signal::SIGINT as i32;
+        const SIGSEGV: i32 = Signal::SIGSEGV as i32;
+        let counted = |count: usize| format!("{}\nreceived {count} datagrams\n", lines(UDPSERVER, 3));
+        for (status, printed, fate) in [
+            (Some(0), counted(3), None),
+            (Some(0), counted(2), None),
+            (Some(0), counted(1), Some(Fate::Wrong)),
+            (Some(0), counted(4), Some(Fate::Wrong)),
+            (Some(0), lines(UDPSERVER, 3), Some(Fate::Wrong)),
+            (Some(0), String::new(), Some(Fate::Wrong)),
+            (Some(1 << 8), counted(3), Some(Fate::Wrong)),
+            (Some(SIGINT), counted(3), Some(Fate::Crashes)),
+            (Some(SIGINT), String::new(), Some(Fate::Crashes)),
+            (Some(SIGSEGV), counted(3), Some(Fate::Crashes)),
+            (None, counted(3), Some(Fate::Hangs)),
+        ] {
+            let seen = judge(UDPSERVER, status.map(ExitStatus::from_raw), &printed, &[sender(3)], &[3]);
+            assert_eq!((seen.fate, seen.answers, seen.early), (fate, 3, false), "{status:?}: {printed:?}: {}", seen.what);
+        }
+    }
+
+    #[test]
+    fn only_a_server_that_has_done_nothing_may_be_ended_by_the_signal() {
+        let sigint = Some(ExitStatus::from_raw(Signal::SIGINT as i32));
+        let seen = judge(UDPSERVER, sigint, "", &[sender(0)], &[1]);
+        assert_eq!((seen.fate, seen.early), (None, true));
+        assert_eq!(judge(UDPSERVER, sigint, "received", &[sender(0)], &[1]).fate, Some(Fate::Crashes));
+    }
+
+    #[test]
+    fn answers_must_be_right_and_no_more_than_the_messages() {
+        let printed = format!("{}\nreceived 3 datagrams\n", lines(UDPSERVER, 3));
+        let end = Some(ExitStatus::from_raw(0));
+        let wrong = Sender { wrong: Some("it is answered otherwise".to_owned()), ..sender(3) };
+        assert_eq!(judge(UDPSERVER, end, &printed, &[wrong], &[3]).fate, Some(Fate::Wrong));
+        assert_eq!(judge(UDPSERVER, end, &printed, &[sender(3)], &[2]).fate, Some(Fate::Wrong));
+    }
+
+    #[test]
+    fn what_was_printed_has_a_kind_of_its_own() {
+        let one = |number: usize| UDPSERVER.print(&UDPSERVER.message(0, number, 0), number, 0);
+        let three = lines(UDPSERVER, 3);
+        for (printed, print) in [
+            (three.clone(), Print::Whole),
+            (lines(UDPSERVER, 4), Print::Whole),
+            (format!("{three}received 5 by"), Print::Torn),
+            (format!("{three}{three}"), Print::Doubled),
+            (format!("{three}{}", one(2)), Print::Doubled),
+            (lines(UDPSERVER, 2), Print::Otherwise),
+            (lines(UDPSERVER, 5), Print::Otherwise),
+            (format!("{}{}", one(0), one(2)), Print::Otherwise),
+            (format!("something\n{three}"), Print::Otherwise),
+        ] {
+            assert_eq!(Print::of(UDPSERVER, &printed, 3, 1), print, "{printed:?}");
+        }
+        // All its lines but the first are alike.
+        for (messages, print) in [(1, Print::Otherwise), (2, Print::Whole), (3, Print::Whole), (4, Print::Doubled)] {
+            assert_eq!(Print::of(UDPCONNECTSERVER, &lines(UDPCONNECTSERVER, messages), 3, 1), print, "{messages} messages");
+        }
+    }
+
+    #[test]
+    fn the_kind_of_what_was_printed_is_told() {
+        let three = lines(UDPSERVER, 3);
+        for (lines, print) in [(three.clone(), Print::Whole), (format!("{three}{three}"), Print::Doubled), (lines(UDPSERVER, 1), Print::Otherwise)] {
+            let seen = judge(UDPSERVER, Some(ExitStatus::from_raw(0)), &format!("{lines}\nreceived 3 datagrams\n"), &[sender(3)], &[3]);
+            assert_eq!((seen.fate, seen.print), (None, print), "{lines:?}");
+        }
+    }
+}

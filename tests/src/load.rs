@@ -755,3 +755,101 @@ fn lines(text: &str) -> VecDeque<String> {
 pub fn client(line: &str) -> Option<usize> {
     line.split_once('<')?.1.split_once('.')?.0.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UDPSERVER: &Load = &LOADS[0];
+    const UNIXSTREAMSERVER: &Load = &LOADS[3];
+
+    /// What udpserver prints of a message.
+    fn line(client: usize, number: usize) -> String {
+        let message = UDPSERVER.next(client, number);
+        UDPSERVER.print(&message, number, 0)
+    }
+
+    /// What is wrong with this text of a udpserver to which two clients have sent two messages each.
+    fn judged(text: &str, held_back: usize) -> Option<String> {
+        let mut printed = Printed::new(UDPSERVER, 1, 2);
+        lines(text).iter().for_each(|line| printed.line(line));
+        printed.bytes = text.len();
+        printed.judge(&[2, 2], "\nreceived 4 datagrams\n", held_back)
+    }
+
+    #[test]
+    fn each_message_must_be_printed_once_and_each_clients_in_order() {
+        let tail = "\nreceived 4 datagrams\n";
+        let (a, b, c, d) = (line(0, 0), line(0, 1), line(1, 0), line(1, 1));
+        for right in [format!("{a}{b}{c}{d}{tail}"), format!("{c}{a}{d}{b}{tail}")] {
+            assert_eq!(judged(&right, 0), None);
+        }
+        for (what, wrong, complaint) in [
+            ("doubled", format!("{a}{a}{b}{c}{d}{tail}"), "it printed "),
+            ("missing", format!("{a}{b}{c}{tail}"), "bytes, not "),
+            ("one too many", format!("{a}{b}{c}{d}{}{tail}", line(1, 2)), "bytes, not "),
+            ("another order", format!("{b}{a}{c}{d}{tail}"), "it printed "),
+            ("no client's", format!("{a}{b}hello\n{c}{d}{tail}"), "which is of no client"),
+            ("an unknown client's", format!("{a}{b}{}{c}{d}{tail}", line(2, 0)), "which is of no client"),
+            ("another count", format!("{a}{b}{c}{d}\nreceived 3 datagrams\n"), "at its end it printed"),
+            ("no count", format!("{a}{b}{c}{d}"), "at its end it printed"),
+            ("more behind the count", format!("{a}{b}{c}{d}{tail}{a}"), "at its end it printed"),
+        ] {
+            let said = judged(&wrong, 0);
+            assert!(said.as_ref().is_some_and(|said| said.contains(complaint)), "{what}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_may_be_held_back_than_stdio_does() {
+        let text = format!("{}{}{}\nreceived 4 datagrams\n", line(0, 0), line(0, 1), line(1, 0));
+        assert_eq!(judged(&text, line(1, 1).len()), None);
+        assert!(judged(&text, line(1, 1).len() - 1).is_some());
+    }
+
+    #[test]
+    fn a_server_may_not_grow() {
+        let before = Size { kib: 1000, descriptors: 4 };
+        for (kib, descriptors, is_about) in [(1000, 4, true), (900, 4, true), (1016, 4, true), (1017, 4, false), (1 << 20, 4, false), (1000, 5, false), (1000, 3, false)] {
+            assert_eq!(Size { kib, descriptors }.is_about(before), is_about, "{kib} KiB and {descriptors} descriptors");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_right_to_the_byte() {
+        let answer = |number: usize| UNIXSTREAMSERVER.answer(&UNIXSTREAMSERVER.next(0, number));
+        for (second, right) in [(answer(1), 2), (answer(1).replace('>', "<"), 1), (answer(2), 1), (answer(1).replace('\0', "."), 1)] {
+            let (socket, mut server) = UnixStream::pair().unwrap();
+            socket.set_read_timeout(Some(LIMIT)).unwrap();
+            server.write_all(format!("{}{second}", answer(0)).as_bytes()).unwrap();
+            let mut client = Client { number: 0, port: 0, line: Line::Stream(socket), window: 1 };
+            let report = client.carry(UNIXSTREAMSERVER, 0..2, &AtomicUsize::new(0));
+            assert_eq!((report.right, report.wrong, report.complaint.is_some()), (right, 2 - right, right < 2), "{second:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_from_the_server() {
+        let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (server, other, client) = (socket(), socket(), socket());
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        let address = client.local_addr().unwrap();
+        let mut line = Line::Udp(client, server.local_addr().unwrap());
+        let mut buffer = [0; 10];
+        server.send_to(b"hello", address).unwrap();
+        assert_eq!(line.receive(&mut buffer, b"hello").unwrap(), b"hello");
+        other.send_to(b"hello", address).unwrap();
+        assert_eq!(line.receive(&mut buffer, b"hello").unwrap_err().to_string(), format!("an answer from {}", other.local_addr().unwrap()));
+    }
+
+    #[test]
+    fn a_local_answer_comes_from_the_servers_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (folder.path().join("client"), folder.path().join("other"));
+        let client = UnixDatagram::bind(&here).unwrap();
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        UnixDatagram::bind(there).unwrap().send_to(b"hello", here).unwrap();
+        let error = Line::Dgram(client).receive(&mut [0; 10], b"hello").unwrap_err().to_string();
+        assert!(error.starts_with("an answer from "), "{error}");
+    }
+}

@@ -119,4 +119,23 @@ mod tests {
         assert_eq!(Tool::Asan.findings(text), ["stack-buffer-overflow"]);
         assert!(Tool::Asan.findings("all is well").is_empty());
     }
+
+    #[test]
+    fn the_logs_of_a_start_are_read_and_no_others() {
+        let memcheck = "<error><what>one</what></error>";
+        let asan = "==1==ERROR: AddressSanitizer: two on address 0x7b\n";
+        for (tool, file, text, findings) in [
+            (Tool::Memcheck, "server-1.xml", memcheck, &["one"] as &[&str]),
+            (Tool::Asan, "server-1.123", asan, &["two"]),
+            (Tool::Asan, "server-1.123", "", &[]),
+            (Tool::Asan, "server-11.123", asan, &[]),
+            (Tool::Asan, "client-1.123", asan, &[]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(file), text).unwrap();
+            let run = Run { who: "server".into(), actor: "server".into(), nth: 1, program: "udpserver".into(), log: folder.path().join("server-1") };
+            let expected = Watched { program: "udpserver".into(), who: "server".into(), findings: findings.iter().map(|finding| (*finding).to_owned()).collect() };
+            assert_eq!(watched(tool, &run).unwrap(), expected, "{file}: {text}");
+        }
+    }
 }

@@ -52,15 +52,19 @@ pub struct Played {
 ///
 /// If one goes otherwise than it should, or otherwise than with the C programs: the smallest such
 /// exchange that was found, as a scene, and how it went.
-pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progress: impl FnMut(Played)) -> Result<Played> {
+pub fn run(family: Family, count: u32, seed: u64, players: &Players, progress: impl FnMut(Played)) -> Result<Played> {
+    draw(family, count, seed, players, progress)
+}
+
+fn draw(family: Family, count: u32, seed: u64, company: &impl Company, mut progress: impl FnMut(Played)) -> Result<Played> {
     let played = Cell::new(Played::default());
     let progress = RefCell::new(&mut progress);
     let config = Config { cases: count, max_shrink_iters: SHRINKS, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let outcome = runner.run(&exchanges(family, players.c.is_some()), |exchange| {
-        let one = try_one(&exchange, players).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    let outcome = runner.run(&exchanges(family, company.compares()), |exchange| {
+        let one = try_one(&exchange, company).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
         let so_far = played.get();
         played.set(Played { exchanges: so_far.exchanges + 1, steps: so_far.steps + one.steps, calls: so_far.calls + one.calls });
         progress.borrow_mut()(played.get());
@@ -75,26 +79,63 @@ pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progres
     }
 }
 
+/// Who plays a scene.
+trait Company {
+    /// Whether there are C programs.
+    fn compares(&self) -> bool;
+
+    /// Plays it with the ports.
+    fn play(&self, scene: &Scene) -> Result<()>;
+
+    /// Plays it with the C programs and with the ports; the traces of each.
+    fn trace(&self, scene: &Scene) -> Result<[Vec<Trace>; 2]>;
+}
+
+impl Players<'_> {
+    fn options() -> Options {
+        Options { limit: LIMIT, ..Options::default() }
+    }
+}
+
+impl Company for Players<'_> {
+    fn compares(&self) -> bool {
+        self.c.is_some()
+    }
+
+    fn play(&self, scene: &Scene) -> Result<()> {
+        let _stage = Stage::set(self.privacy, &of_scene(scene, self.ports), &Binaries::new())?;
+        play::play(scene, &Players::options(), &mut ()).map(drop)
+    }
+
+    fn trace(&self, scene: &Scene) -> Result<[Vec<Trace>; 2]> {
+        let all_c = Options { c: scene.steps.iter().map(|step| step.actor.clone()).collect(), ..Players::options() };
+        let c = self.c.context("there are no C programs to compare with")?;
+        let in_c = trace::run(scene, self.privacy, &Binaries::new(), &of_scene(scene, c), &all_c).context("with the C programs")?;
+        let here = trace::run(scene, self.privacy, &of_scene(scene, self.ports), &Binaries::new(), &Players::options()).context("with the ports")?;
+        Ok([in_c, here])
+    }
+}
+
+/// Those of the programs that a scene starts.
+fn of_scene(scene: &Scene, binaries: &Binaries) -> Binaries {
+    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
+}
+
 /// Plays an exchange with the ports and, if there are any, with the C programs.
 ///
 /// # Errors
 ///
 /// As [`run`].
-fn try_one(exchange: &Exchange, players: &Players) -> Result<Played> {
+fn try_one(exchange: &Exchange, company: &impl Company) -> Result<Played> {
     signals::check()?;
     let text = exchange.scene("random");
     let scene = scene::parse("random", Path::new("random"), &text)?.pop().context("an exchange is a scene")?;
     let mut played = Played { exchanges: 1, steps: scene.steps.len(), calls: 0 };
-    let only = |binaries: &Binaries| -> Binaries { scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect() };
-    let options = Options { limit: LIMIT, ..Options::default() };
-    let Some(c) = players.c else {
-        let _stage = Stage::set(players.privacy, &only(players.ports), &Binaries::new())?;
-        play::play(&scene, &options, &mut ())?;
+    if !company.compares() {
+        company.play(&scene)?;
         return Ok(played);
-    };
-    let all_c = Options { c: scene.steps.iter().map(|step| step.actor.clone()).collect(), ..options.clone() };
-    let in_c = trace::run(&scene, players.privacy, &Binaries::new(), &only(c), &all_c).context("with the C programs")?;
-    let here = trace::run(&scene, players.privacy, &only(players.ports), &Binaries::new(), &options).context("with the ports")?;
+    }
+    let [in_c, here] = company.trace(&scene)?;
     for (in_c, here) in compare::pair(in_c, here) {
         played.calls += compare_traces(&scene, &in_c, &here)?;
     }
@@ -168,4 +209,117 @@ fn lines(family: Family, defined: bool) -> impl Strategy<Value = Line> {
         1 => (0..=longest).prop_map(run),
         nul => (word(), word()).prop_map(|(before, after)| Line(before.into_iter().chain(['\0']).chain(after).map(|c| (c, 1)).collect())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays nothing, counts the scenes, and fails from a number of steps on.
+    #[derive(Default)]
+    struct Fake {
+        traces: Option<[Vec<Trace>; 2]>,
+        fails_from: Option<usize>,
+        scenes: Cell<usize>,
+        steps: Cell<usize>,
+    }
+
+    impl Fake {
+        fn hear(&self, scene: &Scene) -> Result<()> {
+            self.scenes.set(self.scenes.get() + 1);
+            self.steps.set(self.steps.get() + scene.steps.len());
+            ensure!(self.fails_from.is_none_or(|from| scene.steps.len() < from), "{} steps", scene.steps.len());
+            Ok(())
+        }
+    }
+
+    impl Company for Fake {
+        fn compares(&self) -> bool {
+            self.traces.is_some()
+        }
+
+        fn play(&self, scene: &Scene) -> Result<()> {
+            assert!(!self.compares());
+            self.hear(scene)
+        }
+
+        fn trace(&self, scene: &Scene) -> Result<[Vec<Trace>; 2]> {
+            self.hear(scene)?;
+            self.traces.clone().context("no traces")
+        }
+    }
+
+    fn traced(program: &str, lines: &[&str]) -> Trace {
+        Trace { who: "server".into(), program: program.into(), lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+    }
+
+    fn exchange() -> Exchange {
+        Exchange { family: Family::Udp, moves: vec![Move::Line { client: 0, line: Line(vec![('g', 1)]) }] }
+    }
+
+    const C: [&str; 3] = ["socket(1) = 3", "close(3) = 0", "+++ exited with 0 +++"];
+
+    #[test]
+    fn an_exchange_is_played_and_goes_wrong_if_its_scene_does() {
+        let fake = Fake::default();
+        let played = try_one(&exchange(), &fake).unwrap();
+        assert!(played.steps > 0, "{played:?}");
+        assert_eq!((fake.scenes.get(), fake.steps.get()), (1, played.steps));
+        let wrong = Fake { fails_from: Some(0), ..Fake::default() };
+        assert!(try_one(&exchange(), &wrong).is_err());
+        let traces = Some([vec![traced("udpserver", &C)], vec![traced("udpserver", &C)]]);
+        assert!(try_one(&exchange(), &Fake { fails_from: Some(0), traces, ..Fake::default() }).is_err());
+    }
+
+    #[test]
+    fn an_exchange_goes_wrong_if_c_makes_other_calls() {
+        let other = ["socket(2) = 3", C[1], C[2]];
+        for (in_c, here, calls) in [
+            (vec![traced("udpserver", &C)], vec![traced("udpserver", &C)], Some(2)),
+            (vec![traced("udpserver", &C)], vec![traced("udpserver", &other)], None),
+            (vec![traced("udpserver", &C)], vec![], None),
+            (vec![], vec![traced("udpserver", &C)], None),
+        ] {
+            let what = format!("{in_c:?} and {here:?}");
+            let fake = Fake { traces: Some([in_c, here]), ..Fake::default() };
+            assert_eq!(try_one(&exchange(), &fake).ok().map(|played| played.calls), calls, "{what}");
+            assert_eq!(fake.scenes.get(), 1);
+        }
+    }
+
+    #[test]
+    fn as_many_exchanges_are_played_as_were_asked_for() {
+        let fake = Fake::default();
+        let mut told = 0;
+        let played = draw(Family::Udp, 5, 1, &fake, |_| told += 1).unwrap();
+        assert_eq!((played.exchanges, fake.scenes.get(), told), (5, 5, 5));
+        assert_eq!(played.steps, fake.steps.get());
+    }
+
+    #[test]
+    fn what_goes_wrong_is_shown_with_its_exchange() {
+        let error = draw(Family::Udp, 5, 1, &Fake { fails_from: Some(0), ..Fake::default() }, |_| ()).unwrap_err().to_string();
+        assert!([" steps\n", "(seed 1)", "udpserver"].iter().all(|part| error.contains(part)), "{error}");
+    }
+
+    #[test]
+    fn two_traces_are_compared_call_by_call() {
+        let text = exchange().scene("random");
+        let scene = scene::parse("random", Path::new("random"), &text).unwrap().pop().unwrap();
+        let recvfrom = |len: usize| format!("recvfrom(3, [{len}]) = 1");
+        for (program, in_c, here, calls) in [
+            ("udpserver", &C as &[&str], &C as &[&str], Some(2)),
+            ("udpserver", &C, &["socket(1) = 3", "close(4) = 0", C[2]], None),
+            ("udpserver", &C, &[C[0], C[2]], None),
+            ("udpserver", &C, &[C[0], C[1], "+++ killed by SIGINT +++"], None),
+            ("udpserver", &C, &[], None),
+            ("udpserver", &[], &[], None),
+            ("udpserver", &[&recvfrom(16), C[2]], &[&recvfrom(110), C[2]], None),
+            // It has a fix there, and there only.
+            ("unixdataserver", &[&recvfrom(16), C[2]], &[&recvfrom(110), C[2]], Some(1)),
+            ("unixdataserver", &C, &["socket(2) = 3", C[1], C[2]], None),
+        ] {
+            assert_eq!(compare_traces(&scene, &traced(program, in_c), &traced(program, here)).ok(), calls, "{program}: {in_c:?} and {here:?}");
+        }
+    }
 }

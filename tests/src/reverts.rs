@@ -111,3 +111,33 @@ impl Revert {
         Ok(program.source())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "fd = check(socket());\nbind(fd, fd);\n";
+
+    fn applied(line: usize, from: &str) -> Result<String> {
+        let fix = Fix { program: "udpserver".into(), line: 1, name: "unchecked socket".into() };
+        let edit = Edit { line, from: from.into(), to: "x".into() };
+        Revert { fix, edits: vec![edit], shown: Shown::Rustc }.apply(SOURCE)
+    }
+
+    #[test]
+    fn the_text_that_stands_once_is_replaced() {
+        assert_eq!(applied(1, "check(socket())").unwrap(), "fd = x;\nbind(fd, fd);\n");
+        assert_eq!(applied(2, "(fd, fd)").unwrap(), "fd = check(socket());\nbindx;\n");
+    }
+
+    #[test]
+    fn a_text_that_is_absent_or_stands_twice_is_an_error() {
+        for (line, from, message) in [
+            (1, "bind", "tests/reverts.tsv: udpserver:1: 'bind' does not stand there once"),
+            (2, "fd", "tests/reverts.tsv: udpserver:2: 'fd' does not stand there once"),
+            (3, "fd", "tests/reverts.tsv: udpserver:3: no such line"),
+        ] {
+            assert_eq!(applied(line, from).unwrap_err().to_string(), message);
+        }
+    }
+}

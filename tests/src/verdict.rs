@@ -285,7 +285,10 @@ fn stderr(trace: &Trace) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitStatus;
+
     use super::*;
+    use crate::faults::{self, Row};
 
     fn texts(texts: &[&str]) -> Vec<Text> {
         texts.iter().map(|text| Text::from(*text)).collect()
@@ -319,5 +322,151 @@ mod tests {
         let lines = [r#"write(1, "x\n", 2) = 2"#, "dup(2) = 5", r#"write(5, "connect: \"a\"\n", 13) = 13"#, r#"write(2, "b", 1) = -1 EIO (Input/output error)"#, r#"write(2, "c\n", 2) = 2"#];
         let trace = Trace { who: "a".into(), program: "b".into(), lines: lines.map(str::to_owned).into() };
         assert_eq!(stderr(&trace), "connect: \\\"a\\\"\nc\n");
+    }
+
+    /// A program whose lines are "start", "send 5" and "end", and in which a recvfrom fails with EIO.
+    struct Case {
+        row: Row,
+        part: Part,
+        trace: Trace,
+    }
+
+    impl Case {
+        /// The row expects this end and has these lines, and `OTHER: LINE`.
+        fn new(end: &str, lines: &str, others: &str) -> Case {
+            let row = faults::row(&format!("udpserver\ttwo-clients\tserver\trecvfrom\tfirst\tEIO\t{end}\t{lines}\t{others}")).unwrap();
+            let part = Part { lines: texts(&["start", "send 5", "end"]), end: "SIGINT".into() };
+            let trace = Trace { who: "server".into(), program: "udpserver".into(), lines: vec!["recvfrom(3) = -1 EIO (Input/output error) (INJECTED)".into()] };
+            Case { row, part, trace }
+        }
+
+        fn judge(&self, outcome: &Outcome, stderr: &str, since: &[&str]) -> Option<Fate> {
+            let since: Vec<String> = since.iter().map(|line| (*line).to_owned()).collect();
+            judge(&self.row.in_trace(&self.trace)[0], outcome, &self.part, stderr, &since).map(|wrong| wrong.fate)
+        }
+
+        fn judge_other(&self, outcome: &Outcome) -> Option<Fate> {
+            judge_other(&self.row.in_trace(&self.trace)[0], "client", outcome, Some(&self.part)).map(|wrong| wrong.fate)
+        }
+    }
+
+    /// What ended with this status, as wait has it, and said this.
+    fn ended(status: i32, lines: &[&str]) -> Outcome {
+        Outcome { end: Some(ExitStatus::from_raw(status)), waits: false, call: None, interrupted: None, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+    }
+
+    fn waiting(call: Option<&'static str>) -> Outcome {
+        Outcome { end: None, waits: true, call, ..ended(0, &["start"]) }
+    }
+
+    const SUCCESS: i32 = 0;
+    const FAILURE: i32 = 1 << 8;
+    const SIGINT: i32 = Signal::SIGINT as i32;
+    const SIGPIPE: i32 = Signal::SIGPIPE as i32;
+    const SIGSEGV: i32 = Signal::SIGSEGV as i32;
+
+    #[test]
+    fn who_is_to_end_must_end_so_with_that_message_alone() {
+        let case = Case::new("ends: recvfrom failed: {error}", "-", "-");
+        let message = "recvfrom failed: Input/output error (5)";
+        for (what, outcome, stderr, fate) in [
+            ("as it should", ended(FAILURE, &["start", message]), "recvfrom failed: Input/output error (5)\n", None),
+            ("another status", ended(2 << 8, &["start", message]), message, Some(Fate::Wrong)),
+            ("success", ended(SUCCESS, &["start", message]), message, Some(Fate::Wrong)),
+            ("SIGSEGV", ended(SIGSEGV, &["start", message]), message, Some(Fate::Crashes)),
+            ("a second line on stderr", ended(FAILURE, &["start", message]), "recvfrom failed: Input/output error (5)\nand more\n", Some(Fate::Wrong)),
+            ("nothing on stderr", ended(FAILURE, &["start", message]), "", Some(Fate::Wrong)),
+            ("a message not seen", ended(FAILURE, &["start"]), message, Some(Fate::Wrong)),
+            ("a line too many", ended(FAILURE, &["start", "send -1", message]), message, Some(Fate::Wrong)),
+            ("it waits", waiting(Some("recvfrom")), "", Some(Fate::Hangs)),
+            ("it runs", Outcome { waits: false, ..waiting(None) }, "", Some(Fate::Loops)),
+        ] {
+            assert_eq!(case.judge(&outcome, stderr, &[]), fate, "{what}");
+        }
+    }
+
+    #[test]
+    fn who_is_to_quit_must_succeed_and_say_nothing_on_stderr() {
+        let case = Case::new("quits", "-", "-");
+        for (what, outcome, stderr, fate) in [
+            ("as it should", ended(SUCCESS, &["start"]), "", None),
+            ("a failure", ended(FAILURE, &["start"]), "", Some(Fate::Wrong)),
+            ("a word on stderr", ended(SUCCESS, &["start"]), "oh\n", Some(Fate::Wrong)),
+            ("SIGSEGV", ended(SIGSEGV, &["start"]), "", Some(Fate::Crashes)),
+            ("it waits", waiting(Some("read")), "", Some(Fate::Hangs)),
+        ] {
+            assert_eq!(case.judge(&outcome, stderr, &[]), fate, "{what}");
+        }
+    }
+
+    #[test]
+    fn who_is_to_go_on_must_say_what_the_scene_and_the_row_say() {
+        let all = ["start", "send 5", "end"];
+        let more = ["start", "send -1", "send 5", "end"];
+        for (end, lines, outcome, fate) in [
+            ("goes on", "-", ended(SIGINT, &all), None),
+            ("goes on", "-", ended(SUCCESS, &all), Some(Fate::Wrong)),
+            ("goes on", "-", ended(SIGSEGV, &all), Some(Fate::Crashes)),
+            ("goes on", "-", ended(SIGINT, &more), Some(Fate::Wrong)),
+            ("goes on", "-", ended(SIGINT, &all[..2]), Some(Fate::Wrong)),
+            ("goes on", "-", Outcome { interrupted: Some(false), ..ended(SIGINT, &all) }, Some(Fate::Loops)),
+            ("goes on", "send -1", ended(SIGINT, &more), None),
+            ("goes on", "send -1", ended(SIGINT, &all), Some(Fate::Wrong)),
+            ("goes on without 1", "-", ended(SIGINT, &all[..2]), None),
+            ("goes on without 1", "-", ended(SIGINT, &all), Some(Fate::Wrong)),
+            ("goes on without 1", "-", ended(SIGINT, &all[..1]), Some(Fate::Wrong)),
+            ("goes on without 1", "send -1", ended(SIGINT, &more[..3]), None),
+            ("goes on without 1", "send -1", ended(SIGINT, &more), Some(Fate::Wrong)),
+        ] {
+            assert_eq!(Case::new(end, lines, "-").judge(&outcome, "", &[]), fate, "{end} and {lines}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_to_wait_or_to_be_ended_by_a_signal_must_be() {
+        for (end, outcome, fate) in [
+            ("waits in recvfrom", waiting(Some("recvfrom")), None),
+            ("waits in recvfrom", waiting(Some("read")), Some(Fate::Hangs)),
+            ("waits in recvfrom", waiting(None), Some(Fate::Hangs)),
+            ("waits in recvfrom", Outcome { waits: false, ..waiting(Some("recvfrom")) }, Some(Fate::Loops)),
+            ("waits in recvfrom", ended(SIGINT, &["start"]), Some(Fate::Wrong)),
+            ("SIGPIPE, as in C", ended(SIGPIPE, &["start"]), None),
+            ("SIGPIPE, as in C", ended(SIGINT, &["start"]), Some(Fate::Wrong)),
+            ("SIGPIPE, as in C", ended(SIGSEGV, &["start"]), Some(Fate::Crashes)),
+        ] {
+            assert_eq!(Case::new(end, "-", "-").judge(&outcome, "", &[]), fate, "{end}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn who_ends_by_its_ctrl_c_hangs_if_it_has_heard_nobody_since() {
+        let case = Case::new("quits", "-", "-");
+        let outcome = Outcome { interrupted: Some(true), ..ended(SIGINT, &["start"]) };
+        for (since, fate) in [
+            (&["sendto(3) = -1 EIO (INJECTED)", "recvfrom(3) = ? ERESTARTSYS"] as &[&str], Fate::Hangs),
+            (&["sendto(3) = -1 EIO (INJECTED)", "recvfrom(3) = -1 EINTR"], Fate::Hangs),
+            (&[], Fate::Hangs),
+            (&["recvfrom(3) = -1 EIO (INJECTED)"], Fate::Wrong),
+            (&["sendto(3) = -1 EIO (INJECTED)", "recvfrom(3) = 5"], Fate::Wrong),
+        ] {
+            assert_eq!(case.judge(&outcome, "", since), Some(fate), "{since:?}");
+        }
+    }
+
+    #[test]
+    fn others_say_what_the_scene_and_the_row_say_and_do_not_crash() {
+        let more = ["start", "send -1", "send 5", "end"];
+        for (others, outcome, fate) in [
+            ("-", ended(SIGINT, &["start", "end"]), None),
+            ("-", ended(SIGPIPE, &["start"]), None),
+            ("-", waiting(Some("recvfrom")), None),
+            ("-", ended(SIGSEGV, &["start"]), Some(Fate::Crashes)),
+            ("-", ended(SUCCESS, &more), Some(Fate::Wrong)),
+            ("client: send -1", ended(SUCCESS, &more), None),
+            ("client: send -1", ended(SUCCESS, &["start"]), Some(Fate::Wrong)),
+            ("other: send -1", ended(SUCCESS, &more), Some(Fate::Wrong)),
+        ] {
+            assert_eq!(Case::new("goes on", "-", others).judge_other(&outcome), fate, "{others}: {outcome:?}");
+        }
     }
 }
