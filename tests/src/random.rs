@@ -136,7 +136,9 @@ fn try_one(exchange: &Exchange, company: &impl Company) -> Result<Played> {
         return Ok(played);
     }
     let [in_c, here] = company.trace(&scene)?;
-    for (in_c, here) in compare::pair(in_c, here) {
+    let pairs = compare::pair(in_c, here);
+    ensure!(!pairs.is_empty(), "no process was traced");
+    for (in_c, here) in pairs {
         played.calls += compare_traces(&scene, &in_c, &here)?;
     }
     Ok(played)
