@@ -196,6 +196,7 @@ impl Cast<'_> {
             Action::Interrupt => self.type_keys(&step.actor, Actor::interrupt),
             Action::EndOfInput => self.type_keys(&step.actor, |actor| actor.type_keys(b"\x04")),
             Action::Suspend => self.suspend(&step.actor),
+            Action::Resume if self.options.lenient && self.actor(&step.actor).end().is_some() => Ok(()),
             Action::Resume => self.actor(&step.actor).resume(),
             Action::Expect(text) => self.expect(&step.actor, text),
             Action::Blocked(call) => self.expect_blocked(&step.actor, call),
@@ -259,6 +260,10 @@ impl Cast<'_> {
     }
 
     fn suspend(&mut self, name: &str) -> Result<()> {
+        if self.options.lenient && self.actor(name).end().is_some() {
+            // It has ended before its time.
+            return Ok(());
+        }
         self.actor(name).suspend()?;
         self.wait(|cast| {
             let actor = cast.actor(name);

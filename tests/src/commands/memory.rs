@@ -73,9 +73,8 @@ impl Memory {
         let starts: usize = figures.values().map(|figure| figure.tried).sum();
         anstream::println!("{} scenes and cases, {starts} starts of programs: nothing found in the ports", scenes.len());
         for (program, figure) in &figures {
-            if let Some(c) = figure.c.as_ref().filter(|c| !c.otherwise.is_empty()) {
-                anstream::println!("in C: {program}: {c}");
-            }
+            let in_c = figure.c.as_ref().map(|c| format!("; in C: {c}")).unwrap_or_default();
+            anstream::println!("{program}: {} starts{in_c}", figure.tried);
         }
         if self.write {
             let mut all = Figures::read(programs::root())?;
