@@ -42,10 +42,9 @@ impl Tool {
     pub fn wrap(self, words: &[String], log: &Path) -> Vec<String> {
         let log = log.display();
         let wrapper: Vec<String> = match self {
-            // What is not freed is freed by the end, in C as here.
             // Files that valgrind opens by their names take the descriptors that the program's
             // sockets should have, 3 and 4. Its text goes nowhere, or it would stand on the terminal.
-            Tool::Memcheck => ["sh", "-c", "exec 8>/dev/null 9>\"$0\"; exec valgrind --quiet --leak-check=no --xml=yes --xml-fd=9 --log-fd=8 \"$@\"", &format!("{log}.xml")].map(str::to_owned).into(),
+            Tool::Memcheck => ["sh", "-c", "exec 8>/dev/null 9>\"$0\"; exec valgrind --quiet --xml=yes --xml-fd=9 --log-fd=8 \"$@\"", &format!("{log}.xml")].map(str::to_owned).into(),
             Tool::Asan => vec!["env".to_owned(), format!("ASAN_OPTIONS=detect_leaks=0:log_path={log}")],
         };
         wrapper.into_iter().chain(words.iter().cloned()).collect()
@@ -55,8 +54,10 @@ impl Tool {
     fn findings(self, text: &str) -> Vec<String> {
         match self {
             Tool::Memcheck => {
-                let error = Regex::new(r"(?s)<error>.*?(?:<text>|<what>)(.*?)</").expect("a regular expression");
-                error.captures_iter(text).map(|found| found[1].to_owned()).collect()
+                let error = Regex::new(r"(?s)<error>.*?<kind>(.*?)</kind>.*?(?:<text>|<what>)(.*?)</").expect("a regular expression");
+                // What is not freed is freed by the end, in C as here. With --xml=yes valgrind looks
+                // for that whatever it is told.
+                error.captures_iter(text).filter(|found| !found[1].starts_with("Leak_")).map(|found| found[2].to_owned()).collect()
             }
             Tool::Asan => {
                 let error = Regex::new(r"ERROR: AddressSanitizer: ([^\n]*?) on (?:unknown )?address").expect("a regular expression");
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn findings_are_read() {
-        let xml = "<error>\n  <kind>SyscallParam</kind>\n  <what>Syscall param sendto(msg) points to uninitialised byte(s)</what>\n</error>\n<error>\n<xwhat><text>2 bytes</text></xwhat></error>";
+        let xml = "<error>\n  <kind>SyscallParam</kind>\n  <what>Syscall param sendto(msg) points to uninitialised byte(s)</what>\n</error>\n<error>\n<kind>InvalidRead</kind>\n<xwhat><text>2 bytes</text></xwhat></error>\n<error><kind>Leak_DefinitelyLost</kind><xwhat><text>16 bytes lost</text></xwhat></error>";
         assert_eq!(Tool::Memcheck.findings(xml), ["Syscall param sendto(msg) points to uninitialised byte(s)", "2 bytes"]);
         let text = "==1==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x7b at pc 0x5\nWRITE of size 4101\n";
         assert_eq!(Tool::Asan.findings(text), ["stack-buffer-overflow"]);
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_logs_of_a_start_are_read_and_no_others() {
-        let memcheck = "<error><what>one</what></error>";
+        let memcheck = "<error><kind>InvalidRead</kind><what>one</what></error>";
         let asan = "==1==ERROR: AddressSanitizer: two on address 0x7b\n";
         for (tool, file, text, findings) in [
             (Tool::Memcheck, "server-1.xml", memcheck, &["one"] as &[&str]),
