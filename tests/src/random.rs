@@ -103,22 +103,17 @@ impl Company for Players<'_> {
     }
 
     fn play(&self, scene: &Scene) -> Result<()> {
-        let _stage = Stage::set(self.privacy, &of_scene(scene, self.ports), &Binaries::new())?;
+        let _stage = Stage::set(self.privacy, &scene::only(self.ports, scene), &Binaries::new())?;
         play::play(scene, &Players::options(), &mut ()).map(drop)
     }
 
     fn trace(&self, scene: &Scene) -> Result<[Vec<Trace>; 2]> {
         let all_c = Options { c: scene.steps.iter().map(|step| step.actor.clone()).collect(), ..Players::options() };
         let c = self.c.context("there are no C programs to compare with")?;
-        let in_c = trace::run(scene, self.privacy, &Binaries::new(), &of_scene(scene, c), &all_c).context("with the C programs")?;
-        let here = trace::run(scene, self.privacy, &of_scene(scene, self.ports), &Binaries::new(), &Players::options()).context("with the ports")?;
+        let in_c = trace::run(scene, self.privacy, &Binaries::new(), &scene::only(c, scene), &all_c).context("with the C programs")?;
+        let here = trace::run(scene, self.privacy, &scene::only(self.ports, scene), &Binaries::new(), &Players::options()).context("with the ports")?;
         Ok([in_c, here])
     }
-}
-
-/// Those of the programs that a scene starts.
-fn of_scene(scene: &Scene, binaries: &Binaries) -> Binaries {
-    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
 /// Plays an exchange with the ports and, if there are any, with the C programs.

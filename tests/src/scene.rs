@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::numbers::Numbers;
-use crate::programs::{self, GROUPS};
+use crate::programs::{self, Binaries, GROUPS};
 use crate::sockets::Row;
 
 /// One experiment: a transcript of several terminals.
@@ -331,6 +331,19 @@ fn fold(out: &mut String, unit: &str, times: usize, is_name: bool) {
         _ if is_name => *out += &format!("{{{unit}}}").repeat(times),
         _ => *out += &unit.repeat(times),
     }
+}
+
+/// The programs of these scenes, each once.
+pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Those of the binaries that the scene runs.
+pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
+    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
 /// The scenes of every group's README under `root`, in the groups' order.

@@ -9,7 +9,7 @@ use lab::compare::{self, Row};
 use lab::golden;
 use lab::play::{self, Stdout};
 use lab::programs::{self, Binaries, Profile};
-use lab::scene::{self, Parting, Scene};
+use lab::scene::{self, Parting, Scene, names, only};
 use lab::stage::Privacy;
 use lab::strace;
 use lab::trace::{self, Trace};
@@ -246,19 +246,6 @@ pub fn named<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
         bail!("no scene is called '{name}'; 'cargo lab list' names them");
     }
     Ok(all.iter().filter(|scene| names.is_empty() || names.contains(&scene.name)).collect())
-}
-
-/// The programs of these scenes, each once.
-pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Those of the binaries that the scene runs.
-pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
-    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
 const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use lab::faults::{self, Row};
 use lab::figures::{Figure, Figures, Run, Tally};
 use lab::programs::{self, Binaries, PROGRAMS, Profile};
-use lab::scene::{self, Scene};
+use lab::scene::{self, Scene, names, only};
 use lab::stage::Privacy;
 use lab::strace;
 use lab::verdict::{self, Baseline, Cast};
 
-use super::comparison::{names, only, originals};
+use super::comparison::originals;
 
 #[derive(clap::Args)]
 pub struct Faults {

@@ -13,12 +13,12 @@ use lab::figures::{Fate, Figure, Figures, Run, Tally};
 use lab::hostile::{self, Case};
 use lab::play::{self, Options};
 use lab::programs::{self, Binaries, PROGRAMS, Profile};
-use lab::scene::Scene;
+use lab::scene::{Scene, names, only};
 use lab::stage::{Privacy, Stage};
 use lab::strace;
 use lab::trace;
 
-use super::comparison::{names, only, originals};
+use super::comparison::originals;
 
 #[derive(clap::Args)]
 pub struct Hostile {

@@ -92,7 +92,7 @@ impl Load {
         let loads: Vec<_> = LOADS.iter().filter(|load| self.names.is_empty() || self.names.iter().any(|name| name == load.program)).collect();
         let names: Vec<&str> = loads.iter().map(|load| load.program).collect();
         let c = match &self.originals {
-            Some(folder) => programs::search(folder, &names).context("the C originals are looked for by file name; clone and build them as their own README says")?,
+            Some(folder) => super::comparison::originals(folder, &names)?,
             None => Binaries::new(),
         };
         let ports = match &self.programs {

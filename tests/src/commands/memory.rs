@@ -9,10 +9,10 @@ use lab::figures::{Fate, Figure, Figures, Run, Tally};
 use lab::hostile;
 use lab::memory::{self, Tool};
 use lab::programs::{self, Build, Profile};
-use lab::scene::{self, Scene};
+use lab::scene::{self, Scene, names, only};
 use lab::stage::Privacy;
 
-use super::comparison::{named, names, only, originals};
+use super::comparison::{named, originals};
 
 #[derive(clap::Args)]
 pub struct Memory {

@@ -1,6 +1,5 @@
 //! `lab replay`.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,9 +42,7 @@ impl Replay {
         if scenes.iter().any(|scene| scene.uses("strace")) {
             strace::available()?;
         }
-        let mut names: Vec<&str> = scenes.iter().flat_map(Scene::programs).collect();
-        names.sort_unstable();
-        names.dedup();
+        let names = scene::names(&scenes.iter().collect::<Vec<_>>());
         let binaries = match &self.programs {
             Some(folder) => programs::search(folder, &names)?,
             None => programs::build(&names, self.profile)?,
@@ -57,8 +54,7 @@ impl Replay {
                 anstream::println!();
             }
             let mut screen = Screen::new(scene, pause);
-            let needed: BTreeMap<_, _> = scene.programs().into_iter().map(|name| (name.to_owned(), binaries[name].clone())).collect();
-            let stage = Stage::set(privacy, &needed, &Binaries::new())?;
+            let stage = Stage::set(privacy, &scene::only(&binaries, scene), &Binaries::new())?;
             play::play(scene, &play::Options { limit: Duration::from_secs(self.limit), ..Default::default() }, &mut screen)?;
             drop(stage);
         }
