@@ -174,19 +174,13 @@ pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
 /// Runs the handler for the signal that waits; another one meanwhile waits, too.
 #[cold]
 fn catch_up() {
-    while let signo @ 1.. = WAITING.swap(0, Relaxed) {
-        BUSY.store(true, Relaxed);
-        compiler_fence(SeqCst);
-        // SAFETY: there is one thread, and the handler is called as `signal` was told.
-        unsafe {
-            if let Some(handler) = HANDLER {
-                handler(signo);
-            }
+    let signo = WAITING.swap(0, Relaxed);
+    // SAFETY: there is one thread, and the handler is called as `signal` was told.
+    uninterrupted(|| unsafe {
+        if let Some(handler) = HANDLER {
+            handler(signo);
         }
-        compiler_fence(SeqCst);
-        BUSY.store(false, Relaxed);
-        compiler_fence(SeqCst);
-    }
+    });
 }
 
 // ---- checks that the originals lack ----
