@@ -31,6 +31,9 @@ const REFUSALS: [(&str, &[&str], &str, bool); 5] = [
     ("loopback", &["-e", "inject=getsockname:error=EACCES"], "a datagram over the loopback: Permission denied", true),
 ];
 
+/// A test with the ports in this folder.
+type Test = fn(&Path) -> Result<(), Failed>;
+
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let mut trials = Vec::new();
     let is_root = getuid().is_root();
@@ -47,7 +50,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
             trials.push(support::trial(format!("isolation/{what}_refused/{user}"), ignored, move || refused(options, why, as_root, &ports)));
         }
     }
-    let tests: [(&str, fn(&Path) -> Result<(), Failed>); 3] =
+    let tests: [(&str, Test); 3] =
         [("a_taken_port_is_named", a_taken_port_is_named), ("a_path_in_the_way_is_named", a_path_in_the_way_is_named), ("labs_without_namespaces_take_turns", labs_take_turns)];
     for (name, test) in tests {
         let ports = builds.folder(Profile::Dev);
