@@ -1,0 +1,99 @@
+//! Goldens: the own calls of the C programs in each scene, recorded once, compared at every test.
+//!
+//! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call,
+//! signal and end. They are written by `cargo lab record` from the C programs, never by hand.
+//!
+//! Where a scene shows a fix, C cannot say all that the port is to call. Of the processes of which
+//! the scene says so, `tests/golden/port` has what the port has been seen to call: not C's word, but
+//! a change there is noticed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::play::Stdout;
+use crate::trace::Trace;
+
+/// The golden of a scene in which the programs' standard output is of this kind.
+///
+/// stdio fills its buffer for a file as it does for a pipe, and the goldens are the same.
+pub fn path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
+    root.join("tests/lab/golden").join(kind(stdout)).join(format!("{scene}.trace"))
+}
+
+/// What is recorded of the ports themselves in a scene that shows a fix.
+pub fn port_path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
+    root.join("tests/lab/golden/port").join(kind(stdout)).join(format!("{scene}.trace"))
+}
+
+fn kind(stdout: Stdout) -> &'static str {
+    match stdout {
+        Stdout::Terminal => "terminal",
+        Stdout::Pipe | Stdout::File => "pipe",
+    }
+}
+
+/// These processes, whose lines are their own calls, as a golden has them.
+pub fn text(traces: &[Trace]) -> String {
+    let mut text = String::new();
+    for trace in traces {
+        text += &format!("# {}: {}\n", trace.who, trace.program);
+        for line in &trace.lines {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Writes a golden, or removes it if there is nothing for it to say.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    if text.is_empty() {
+        // There may well be none.
+        let _ = fs::remove_file(path);
+        return Ok(());
+    }
+    let folder = path.parent().context("a golden lies in a folder")?;
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The traces of a golden; their lines are the own calls alone.
+///
+/// # Errors
+///
+/// If there is no such file: the scene has not been recorded.
+pub fn read(path: &Path) -> Result<Vec<Trace>> {
+    let text = fs::read_to_string(path).with_context(|| format!("no golden {}; 'cargo lab record --originals DIR' writes it", path.display()))?;
+    let mut traces: Vec<Trace> = Vec::new();
+    for line in text.lines() {
+        if let Some((who, program)) = line.strip_prefix("# ").and_then(|head| head.split_once(": ")) {
+            traces.push(Trace { who: who.to_owned(), program: program.to_owned(), lines: Vec::new() });
+        } else {
+            traces.last_mut().with_context(|| format!("{} does not begin with '# WHO: PROGRAM'", path.display()))?.lines.push(line.to_owned());
+        }
+    }
+    Ok(traces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_golden_is_read_as_it_was_written() {
+        let trace = |who: &str, lines: &[&str]| Trace { who: who.into(), program: "udpserver".into(), lines: lines.iter().map(|line| (*line).to_owned()).collect() };
+        let traces = [trace("server", &["socket(AF_INET) = 3", "+++ exited with 0 +++"]), trace("server 2", &["--- SIGINT {} ---"])];
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("scene.trace");
+        write(&path, &text(&traces)).unwrap();
+        assert_eq!(read(&path).unwrap(), traces);
+        write(&path, "").unwrap();
+        assert!(!path.exists());
+        assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("cargo lab record"));
+    }
+}

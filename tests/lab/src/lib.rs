@@ -1,0 +1,44 @@
+//! `lab`: plays the scenes of the READMEs with the real programs.
+//!
+//! Data flows one way: a README's text becomes a [`scene::Scene`], [`programs`] builds what it
+//! names, a [`stage::Stage`] gives it a network and folders of its own, and [`play`] lets each
+//! step happen at an [`actor::Actor`]'s terminal.
+
+pub mod actor;
+pub mod compare;
+pub mod folder;
+pub mod golden;
+pub mod mask;
+pub mod memory;
+pub mod numbers;
+pub mod peer;
+pub mod play;
+pub mod programs;
+pub mod scene;
+pub mod signals;
+pub mod sockets;
+pub mod stage;
+pub mod strace;
+pub mod time_wait;
+pub mod trace;
+
+use std::io;
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+
+/// How a tool of this name ends: an error is one message on standard error, and status 1.
+pub fn exit(tool: &str, outcome: anyhow::Result<()>) -> ExitCode {
+    // What it has interrupted is cleared away.
+    signals::obey();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has seen enough, as with `| head`.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            let bold = AnsiColor::Red.on_default().bold();
+            anstream::eprintln!("{bold}{tool}:{bold:#} {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

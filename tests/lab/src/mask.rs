@@ -1,0 +1,355 @@
+//! What of a trace is not the program's doing, and differs from run to run: masked here, only here.
+//!
+//! A masked value stands between ‹ and ›. Where it comes back it is the same: the third address of
+//! a trace is ‹address 3› wherever it stands.
+
+use std::fs;
+use std::sync::OnceLock;
+
+use regex_lite::{Captures, Regex};
+
+/// Ports that a program asks for by number, though they lie in the range of those the kernel gives.
+const OWN_PORTS: [u16; 2] = [43211, 9501];
+
+/// The rules: what is masked, where it is found (its value is the last group), and why.
+const RULES: [(&str, &str, &str); 15] = [
+    ("program", r#"^(execve\()("[^"]*")"#, "where the binary lies"),
+    ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "where the binary lies, as argv[0]"),
+    ("address", r"^rt_sigreturn\(.*\) += (\d{9,})$", "a handler returns to what was in a register then"),
+    ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
+    ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel numbers processes on"),
+    ("pid", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
+    ("pid", r#""/var/tmp/(\d{5,7})""#, "upperclient names its socket after its own"),
+    ("uid", r"si_uid=(\d+)", "who sent a signal is who runs lab"),
+    ("time", r"si_utime=([^,}]+)", "how long a child ran is never the same"),
+    ("time", r"si_stime=([^,}]+)", "the same, in the kernel"),
+    ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks a port for who does not bind one"),
+    ("port", r"\bip=[\d.]+,port=(\d+)", "the notes' UDP servers print a client's"),
+    ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers pseudo-terminals on"),
+    ("name", r#""/tmp/file(\w{6})""#, "tmpnam makes its names up"),
+    ("bytes", r#"^getrandom\("((?:\\.|[^"\\])*)""#, "the seed of malloc and of tmpnam"),
+];
+
+/// Masks the lines of one trace, in their order.
+#[derive(Default)]
+pub struct Mask {
+    /// The values met, by kind, in the order of their first appearance.
+    seen: Vec<(&'static str, String)>,
+}
+
+impl Mask {
+    /// `line` with what is not the program's doing masked.
+    pub fn line(&mut self, line: &str) -> String {
+        static PATTERNS: OnceLock<Vec<Regex>> = OnceLock::new();
+        let patterns = PATTERNS.get_or_init(|| RULES.iter().map(|(_, pattern, _)| Regex::new(pattern).expect("the rules are regular expressions")).collect());
+        let mut line = without_what_has_come(line);
+        for ((kind, ..), pattern) in RULES.iter().zip(patterns) {
+            line = pattern.replace_all(&line, |found: &Captures| self.replace(kind, found)).into_owned();
+        }
+        without_lengths(&line)
+    }
+
+    fn replace(&mut self, kind: &'static str, found: &Captures) -> String {
+        let whole = found.get(0).expect("there is a match").as_str();
+        let value = found.get(found.len() - 1).expect("each rule has a group").as_str();
+        if kind == "port" && !value.parse().is_ok_and(is_given_by_the_kernel) {
+            return whole.to_owned();
+        }
+        let at = whole.rfind(value).expect("the value is in its match");
+        let (before, after) = (&whole[..at], &whole[at + value.len()..]);
+        if ["bytes", "time"].contains(&kind) {
+            // Never the same again, but by chance.
+            return format!("{before}‹{kind}›{after}");
+        }
+        // upperclient writes its number with five digits at least.
+        let value = if kind == "pid" { value.trim_start_matches('0') } else { value };
+        let number = match self.seen.iter().filter(|(seen, _)| *seen == kind).position(|(_, seen)| seen == value) {
+            Some(at) => at + 1,
+            None => {
+                self.seen.push((kind, value.to_owned()));
+                self.seen.iter().filter(|(seen, _)| *seen == kind).count()
+            }
+        };
+        format!("{before}‹{kind} {number}›{after}")
+    }
+}
+
+/// Draws of random bytes one after the other, as one: tmpnam draws again, about every 22nd time, if
+/// a number would make some names likelier than others.
+pub fn one_draw(lines: &mut Vec<String>) {
+    lines.dedup_by(|line, before| line == before && line.starts_with("getrandom("));
+}
+
+/// Receives that do not wait, one after the other, as one.
+pub fn one_look(lines: &mut Vec<String>) {
+    lines.dedup_by(|line, before| line == before && line.contains("‹what has come›"));
+}
+
+/// A receive that does not wait, without what it found: that is a matter of time, unless strace made
+/// it fail.
+fn without_what_has_come(line: &str) -> String {
+    if line.ends_with("(INJECTED)") {
+        return line.to_owned();
+    }
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| Regex::new(r"^(recvfrom\(\d+, ).*(, \d+, MSG_DONTWAIT, NULL, NULL\) += ).*$").expect("a regular expression"));
+    pattern.replace(line, "$1‹what has come›$2‹how much›").into_owned()
+}
+
+/// What stdio writes to standard output or standard error, as one write for each line of text: glibc 2.36
+/// and 2.37 cut the same bytes differently. Only complete writes are joined and cut anew, and nothing but
+/// a write may lie between them.
+pub fn by_lines_of_text(lines: &mut Vec<String>) {
+    let mut out: Vec<String> = Vec::new();
+    let mut rest = lines.drain(..).peekable();
+    while let Some(line) = rest.next() {
+        let Some((fd, text)) = whole_write(&line) else {
+            out.push(line);
+            continue;
+        };
+        let mut text = text.to_owned();
+        while let Some(next) = rest.next_if(|next| whole_write(next).is_some_and(|(next_fd, _)| next_fd == fd)) {
+            text += whole_write(&next).map_or("", |(_, text)| text);
+        }
+        for piece in cut_after_newlines(&text) {
+            let masked = piece.contains('‹');
+            let length = if masked { "‹length›".to_owned() } else { unit().find_iter(piece).count().to_string() };
+            out.push(format!("write({fd}, \"{piece}\", {length}) = {length}"));
+        }
+    }
+    drop(rest);
+    *lines = out;
+}
+
+/// The lines of a text in strace's notation, each with its `\n`.
+fn cut_after_newlines(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for newline in unit().find_iter(text).filter(|unit| unit.as_str() == r"\n") {
+        pieces.push(&text[start..newline.end()]);
+        start = newline.end();
+    }
+    if start < text.len() {
+        pieces.push(&text[start..]);
+    }
+    pieces
+}
+
+/// One byte in strace's notation.
+fn unit() -> &'static Regex {
+    static UNIT: OnceLock<Regex> = OnceLock::new();
+    UNIT.get_or_init(|| Regex::new(r"\\[0-7]{1,3}|\\x[0-9a-f]{2}|\\.|[^\\]|\\").expect("a regular expression"))
+}
+
+/// Descriptor and text of a write to standard output or error that wrote all of its bytes.
+fn whole_write(line: &str) -> Option<(&str, &str)> {
+    let (fd, rest) = line.strip_prefix("write(")?.split_once(", \"")?;
+    let (text, rest) = rest.rsplit_once("\", ")?;
+    let (length, result) = rest.split_once(") = ")?;
+    (["1", "2"].contains(&fd) && length == result).then_some((fd, text))
+}
+
+/// `line` as every architecture has it: x86-64 alone says how a handler returns, and newer ones unlink
+/// with unlinkat.
+pub fn portable(line: &str) -> String {
+    static PATTERNS: OnceLock<[Regex; 2]> = OnceLock::new();
+    let [restorer, unlinkat] =
+        PATTERNS.get_or_init(|| [r", sa_restorer=‹address \d+›|SA_RESTORER\|", r"^unlinkat\(AT_FDCWD, (.*), 0\) ="].map(|pattern| Regex::new(pattern).expect("a regular expression")));
+    unlinkat.replace(&restorer.replace_all(line, ""), "unlink($1) =").into_owned()
+}
+
+/// Whether a port is one that the kernel gives to sockets that are not bound.
+fn is_given_by_the_kernel(port: u16) -> bool {
+    static RANGE: OnceLock<(u16, u16)> = OnceLock::new();
+    let (first, last) = *RANGE.get_or_init(|| {
+        let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+        let mut numbers = text.split_whitespace().map_while(|number| number.parse().ok());
+        // What the kernel starts with, should /proc not say.
+        (numbers.next().unwrap_or(32768), numbers.next().unwrap_or(60999))
+    });
+    (first..=last).contains(&port) && !OWN_PORTS.contains(&port)
+}
+
+/// A line in which a process number stands in a text without what depends on its digits: how long
+/// the text is, and so the address.
+fn without_lengths(line: &str) -> String {
+    static PATTERNS: OnceLock<[Regex; 2]> = OnceLock::new();
+    let [with_pid, length] = PATTERNS.get_or_init(|| {
+        let compile = |pattern| Regex::new(pattern).expect("a regular expression");
+        [compile(r#""[^"]*‹pid \d+›"#), compile(r#"(", )\d+(\) += )\d+$|(\}, )\d+(\) += -?\d+)|(\[\d+ => )\d+(\])"#)]
+    });
+    if !with_pid.is_match(line) {
+        return line.to_owned();
+    }
+    let masked = |found: &Captures| {
+        let group = |at| found.get(at).map_or("", |group| group.as_str());
+        let again = if found.get(1).is_some() { "‹length›" } else { "" };
+        format!("{}{}{}‹length›{}{again}{}{}", group(1), group(3), group(5), group(2), group(4), group(6))
+    };
+    length.replace_all(line, masked).into_owned()
+}
+
+/// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.
+pub fn fold(line: &str) -> String {
+    let mut out = String::new();
+    let mut units = unit().find_iter(line).map(|found| found.as_str()).peekable();
+    while let Some(unit) = units.next() {
+        let mut times = 1;
+        while units.next_if_eq(&unit).is_some() {
+            times += 1;
+        }
+        if times > 40 && unit != " " {
+            out += &format!("{{{unit}*{times}}}");
+        } else {
+            out.extend(std::iter::repeat_n(unit, times));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(lines: &[&str]) -> Vec<String> {
+        let mut mask = Mask::default();
+        lines.iter().map(|line| mask.line(line)).collect()
+    }
+
+    #[test]
+    fn what_differs_from_run_to_run_is_masked() {
+        let masked = mask(&[
+            r#"execve("./c/udpclient", ["./c/udpclient", "127.0.0.1"], 0x7ffe325cb350 /* 35 vars */) = 0"#,
+            "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3, 0x26000) = 0x7f5cb9fa9000",
+            "munmap(0x7f5cb9fa9000, 8192) = 0",
+            "set_tid_address(0x7f5cb9dbba10)         = 3294",
+            r#"recvfrom(3, "g1", 4096, 0, {sa_family=AF_INET, sin_port=htons(51712), sin_addr=inet_addr("127.0.0.1")}, [16]) = 2"#,
+            r#"bind(3, {sa_family=AF_UNIX, sun_path="/tmp/file9Rz4Vn"}, 110) = 0"#,
+            r#"getrandom("\xd4\x9e\"\x01", 8, GRND_NONBLOCK) = 8"#,
+            "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=3294, si_uid=0} ---",
+            r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, 0x11), ...}, AT_EMPTY_PATH) = 0"#,
+        ]);
+        assert_eq!(
+            masked,
+            [
+                r#"execve(‹program 1›, [‹program 1›, "127.0.0.1"], ‹address 1› /* 35 vars */) = 0"#,
+                "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3, 0x26000) = ‹address 2›",
+                "munmap(‹address 2›, 8192) = 0",
+                "set_tid_address(‹address 3›)         = ‹pid 1›",
+                r#"recvfrom(3, "g1", 4096, 0, {sa_family=AF_INET, sin_port=htons(‹port 1›), sin_addr=inet_addr("127.0.0.1")}, [16]) = 2"#,
+                r#"bind(3, {sa_family=AF_UNIX, sun_path="/tmp/file‹name 1›"}, 110) = 0"#,
+                r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#,
+                "--- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=‹pid 1›, si_uid=‹uid 1›} ---",
+                r#"newfstatat(0, "", {st_mode=S_IFCHR|0600, st_rdev=makedev(0x88, ‹terminal 1›), ...}, AT_EMPTY_PATH) = 0"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn how_long_a_child_ran_is_masked() {
+        let line = |times| format!("--- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, {times}}} ---");
+        let masked = mask(&[&line("si_utime=0, si_stime=1 /* 0.01 s */")]);
+        assert_eq!(masked, [line("si_utime=‹time›, si_stime=‹time›")]);
+    }
+
+    #[test]
+    fn what_is_drawn_again_is_one_draw() {
+        let mut lines = mask(&[r#"getrandom("\x01", 8, GRND_NONBLOCK) = 8"#, r#"getrandom("\x02", 8, GRND_NONBLOCK) = 8"#, "getpid() = 7", "getpid() = 7"]);
+        one_draw(&mut lines);
+        assert_eq!(lines, [r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#, "getpid() = ‹pid 1›", "getpid() = ‹pid 1›"]);
+    }
+
+    #[test]
+    fn what_a_receive_that_does_not_wait_finds_is_masked() {
+        let mut lines = mask(&[
+            "recvfrom(4, 0x7ffe325cb350, 1024, MSG_DONTWAIT, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)",
+            r#"recvfrom(4, "x, 1", 1024, MSG_DONTWAIT, NULL, NULL) = 4"#,
+            r#"recvfrom(4, "", 1024, MSG_DONTWAIT, NULL, NULL) = 0"#,
+            "recvfrom(4, 0x7ffe325cb350, 1024, MSG_DONTWAIT, NULL, NULL) = -1 EIO (Input/output error) (INJECTED)",
+            "recvfrom(4, 0x7ffe325cb358, 1024, 0, NULL, NULL) = -1 EBADF (Bad file descriptor)",
+        ]);
+        one_look(&mut lines);
+        let look = "recvfrom(4, ‹what has come›, 1024, MSG_DONTWAIT, NULL, NULL) = ‹how much›";
+        let injected = "recvfrom(4, ‹address 1›, 1024, MSG_DONTWAIT, NULL, NULL) = -1 EIO (Input/output error) (INJECTED)";
+        assert_eq!(lines, [look, injected, "recvfrom(4, ‹address 2›, 1024, 0, NULL, NULL) = -1 EBADF (Bad file descriptor)"]);
+    }
+
+    #[test]
+    fn what_the_program_says_itself_is_not() {
+        for line in [
+            r#"sendto(3, "g1", 2, 0, {sa_family=AF_INET, sin_port=htons(43211), sin_addr=inet_addr("127.0.0.1")}, 16) = 2"#,
+            r#"bind(3, {sa_family=AF_UNIX, sun_path="unixdata.sock"}, 110) = 0"#,
+            "rseq(NULL, 0x20, 0, 0x53053053) = 0",
+            "socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3",
+            r#"write(1, "send bytes: 2 \n", 15) = 15"#,
+            "exit_group(1) = ?",
+        ] {
+            assert_eq!(mask(&[line]), [line]);
+        }
+    }
+
+    #[test]
+    fn what_depends_on_the_digits_of_a_process_number_is_masked() {
+        let masked = mask(&[
+            "getpid() = 4711",
+            r#"write(1, "tcp server start,pid=4711\r\n", 27) = 27"#,
+            r#"bind(3, {sa_family=AF_UNIX, sun_path="/var/tmp/04711"}, 16)   = 0"#,
+            r#"accept(3, {sa_family=AF_UNIX, sun_path="/var/tmp/04711"}, [110 => 16]) = 4"#,
+            r#"write(1, "receive bytes=5,msg=hello,ip=127.0.0.1,port=51712\r\n", 52) = 52"#,
+        ]);
+        assert_eq!(
+            masked,
+            [
+                "getpid() = ‹pid 1›",
+                r#"write(1, "tcp server start,pid=‹pid 1›\r\n", ‹length›) = ‹length›"#,
+                r#"bind(3, {sa_family=AF_UNIX, sun_path="/var/tmp/‹pid 1›"}, ‹length›)   = 0"#,
+                r#"accept(3, {sa_family=AF_UNIX, sun_path="/var/tmp/‹pid 1›"}, [110 => ‹length›]) = 4"#,
+                r#"write(1, "receive bytes=5,msg=hello,ip=127.0.0.1,port=‹port 1›\r\n", 52) = 52"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn runs_are_folded() {
+        let line = format!(r#"write(3, "Hi, g1\n{}", 4096) = 4096"#, r"\0".repeat(4089));
+        assert_eq!([fold(&line)], [r#"write(3, "Hi, g1\n{\0*4089}", 4096) = 4096"#]);
+    }
+
+    #[test]
+    fn what_stdio_writes_is_compared_as_bytes() {
+        let by_lines = |lines: &[&str]| {
+            let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            by_lines_of_text(&mut lines);
+            lines
+        };
+        let cut = [r#"write(1, "\n", 1) = 1"#, r#"write(1, "received \"2\"\n", 13) = 13"#, r#"write(1, "x\0", 2) = 2"#, "exit_group(0) = ?"];
+        assert_eq!(by_lines(&[r#"write(1, "\nreceived \"2", 12) = 12"#, r#"write(1, "\"\nx\0", 4) = 4"#, cut[3]]), cut);
+        assert_eq!(by_lines(&cut), cut);
+        // A byte lost, added or reordered.
+        for other in [r#"write(1, "\nreceived\n", 10) = 10"#, r#"write(1, "\nreceived \"2\"\nxx\0", 17) = 17"#, r#"write(1, "received \"2\"\n\nx\0", 16) = 16"#] {
+            assert_ne!(by_lines(&[other, cut[3]]), cut);
+        }
+        // A write moved across another call, or to another descriptor; a short or a failed one.
+        for other in [
+            [r#"write(1, "a", 1) = 1"#, "exit_group(0) = ?", r#"write(1, "b\n", 2) = 2"#],
+            [r#"write(2, "a", 1) = 1"#, r#"write(1, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+            [r#"write(3, "a", 1) = 1"#, r#"write(3, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+            [r#"write(1, "a", 1) = 1"#, r#"write(1, "b\n", 2) = 1"#, "exit_group(0) = ?"],
+            [r#"write(1, "a", 1) = -1 EPIPE (Broken pipe)"#, r#"write(1, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+        ] {
+            assert_eq!(by_lines(&other), other);
+        }
+        let with_pid = by_lines(&[r#"write(1, "pid=‹pid 1›\nx", ‹length›) = ‹length›"#, r#"write(1, "y\n", 2) = 2"#]);
+        assert_eq!(with_pid, [r#"write(1, "pid=‹pid 1›\n", ‹length›) = ‹length›"#, r#"write(1, "xy\n", 3) = 3"#]);
+    }
+
+    #[test]
+    fn what_an_architecture_adds_is_left_out() {
+        let x86 = "rt_sigaction(SIGINT, {sa_handler=‹address 1›, sa_mask=[INT], sa_flags=SA_RESTORER|SA_RESTART, sa_restorer=‹address 2›}, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, 8) = 0";
+        let arm = "rt_sigaction(SIGINT, {sa_handler=‹address 1›, sa_mask=[INT], sa_flags=SA_RESTART}, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, 8) = 0";
+        assert_eq!((portable(x86).as_str(), portable(arm).as_str()), (arm, arm));
+        let unlink = r#"unlink("unixdata.sock") = -1 ENOENT (No such file or directory)"#;
+        assert_eq!(portable(r#"unlinkat(AT_FDCWD, "unixdata.sock", 0) = -1 ENOENT (No such file or directory)"#), unlink);
+        assert_eq!(portable(unlink), unlink);
+    }
+}

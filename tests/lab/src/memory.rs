@@ -1,0 +1,142 @@
+//! The programs under valgrind's memcheck, or built with Rust's AddressSanitizer.
+//!
+//! Memcheck sees bytes without a value, on their way to a peer too, and wrong use of the heap. On
+//! the stack it does not see where one buffer ends and the next begins; AddressSanitizer does.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use regex_lite::Regex;
+
+use crate::play::{self, Options, Run};
+use crate::programs::Binaries;
+use crate::scene::Scene;
+use crate::stage::{Privacy, Stage};
+
+/// What watches the programs' memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Tool {
+    Memcheck,
+    /// For programs that were built with it: `-fsanitize=address` in gcc.
+    Asan,
+}
+
+impl Tool {
+    /// Whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// One line that says it is not, and the way out.
+    pub fn available(self) -> Result<()> {
+        let is_there = || Command::new("valgrind").arg("--version").stdin(Stdio::null()).output().is_ok();
+        if self == Tool::Memcheck && !is_there() {
+            bail!("valgrind is not installed; on Debian and Ubuntu: apt-get install valgrind");
+        }
+        Ok(())
+    }
+
+    /// The words that run these words, a program of ours in front; what the tool finds goes to
+    /// `log` with something behind a dot.
+    pub fn wrap(self, words: &[String], log: &Path) -> Vec<String> {
+        let log = log.display();
+        let wrapper: Vec<String> = match self {
+            // Files that valgrind opens by their names take the descriptors that the program's
+            // sockets should have, 3 and 4. Its text goes nowhere, or it would stand on the terminal.
+            Tool::Memcheck => ["sh", "-c", "exec 8>/dev/null 9>\"$0\"; exec valgrind --quiet --xml=yes --xml-fd=9 --log-fd=8 \"$@\"", &format!("{log}.xml")].map(str::to_owned).into(),
+            Tool::Asan => vec!["env".to_owned(), format!("ASAN_OPTIONS=detect_leaks=0:log_path={log}")],
+        };
+        wrapper.into_iter().chain(words.iter().cloned()).collect()
+    }
+
+    /// What it found in a process, in its log's text: a line for each finding.
+    fn findings(self, text: &str) -> Vec<String> {
+        match self {
+            Tool::Memcheck => {
+                let error = Regex::new(r"(?s)<error>.*?<kind>(.*?)</kind>.*?(?:<text>|<what>)(.*?)</").expect("a regular expression");
+                // What is not freed is freed by the end, in C as here. With --xml=yes valgrind looks
+                // for that whatever it is told.
+                error.captures_iter(text).filter(|found| !found[1].starts_with("Leak_")).map(|found| found[2].to_owned()).collect()
+            }
+            Tool::Asan => {
+                let error = Regex::new(r"ERROR: AddressSanitizer: ([^\n]*?) on (?:unknown )?address").expect("a regular expression");
+                error.captures_iter(text).map(|found| found[1].to_owned()).collect()
+            }
+        }
+    }
+}
+
+/// Whether the tool can watch a scene: strace and it cannot both have a process.
+pub fn can_watch(scene: &Scene) -> bool {
+    !scene.uses("strace")
+}
+
+/// A start of a program in a scene, and what the tool found in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    pub program: String,
+    /// The actor, with a number from its second start on.
+    pub who: String,
+    pub findings: Vec<String>,
+}
+
+/// Plays a scene with the ports or, if `c`, with the C programs, which need not do what it says.
+///
+/// # Errors
+///
+/// As [`Stage::set`] and [`play::play`].
+pub fn watch(scene: &Scene, tool: Tool, privacy: Privacy, binaries: &Binaries, c: bool) -> Result<Vec<Watched>> {
+    let none = Binaries::new();
+    let (ports, originals) = if c { (&none, binaries) } else { (binaries, &none) };
+    let _stage = Stage::set(privacy, ports, originals)?;
+    let actors = if c { scene.steps.iter().map(|step| step.actor.clone()).collect() } else { Vec::new() };
+    let options = Options { memory: Some(tool), lenient: c, c: actors, ..Options::default() };
+    play::play(scene, &options, &mut ())?.iter().map(|run| watched(tool, run)).collect()
+}
+
+fn watched(tool: Tool, run: &Run) -> Result<Watched> {
+    let folder = run.log.parent().context("a log lies in a folder")?;
+    let prefix = format!("{}.", run.log.file_name().context("a log has a name")?.to_string_lossy());
+    let mut findings = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            findings.extend(tool.findings(&String::from_utf8_lossy(&fs::read(entry.path())?)));
+        }
+    }
+    Ok(Watched { program: run.program.clone(), who: run.who.clone(), findings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_read() {
+        let xml = "<error>\n  <kind>SyscallParam</kind>\n  <what>Syscall param sendto(msg) points to uninitialised byte(s)</what>\n</error>\n<error>\n<kind>InvalidRead</kind>\n<xwhat><text>2 bytes</text></xwhat></error>\n<error><kind>Leak_DefinitelyLost</kind><xwhat><text>16 bytes lost</text></xwhat></error>";
+        assert_eq!(Tool::Memcheck.findings(xml), ["Syscall param sendto(msg) points to uninitialised byte(s)", "2 bytes"]);
+        let text = "==1==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x7b at pc 0x5\nWRITE of size 4101\n";
+        assert_eq!(Tool::Asan.findings(text), ["stack-buffer-overflow"]);
+        assert!(Tool::Asan.findings("all is well").is_empty());
+    }
+
+    #[test]
+    fn the_logs_of_a_start_are_read_and_no_others() {
+        let memcheck = "<error><kind>InvalidRead</kind><what>one</what></error>";
+        let asan = "==1==ERROR: AddressSanitizer: two on address 0x7b\n";
+        for (tool, file, text, findings) in [
+            (Tool::Memcheck, "server-1.xml", memcheck, &["one"] as &[&str]),
+            (Tool::Asan, "server-1.123", asan, &["two"]),
+            (Tool::Asan, "server-1.123", "", &[]),
+            (Tool::Asan, "server-11.123", asan, &[]),
+            (Tool::Asan, "client-1.123", asan, &[]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(file), text).unwrap();
+            let run = Run { who: "server".into(), actor: "server".into(), nth: 1, program: "udpserver".into(), log: folder.path().join("server-1") };
+            let expected = Watched { program: "udpserver".into(), who: "server".into(), findings: findings.iter().map(|finding| (*finding).to_owned()).collect() };
+            assert_eq!(watched(tool, &run).unwrap(), expected, "{file}: {text}");
+        }
+    }
+}

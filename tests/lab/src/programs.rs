@@ -1,0 +1,224 @@
+//! The programs: which there are, where their originals are, and where their binaries are.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{self, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The group folders, in the order in which they are listed.
+pub const GROUPS: [&str; 5] = ["udp-basic", "udp-connected", "unix-stream", "unix-dgram", "tcp-basic"];
+
+/// One member crate and the C program that it is a port of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// The crate's name, and that of the C file without `.c`.
+    pub name: &'static str,
+    pub group: &'static str,
+    /// The C file in its repository: yolanda's `chap-N/`, or c0yang4li4's `demo_linux_c/socket/`.
+    pub original: &'static str,
+}
+
+const fn port(group: &'static str, name: &'static str, original: &'static str) -> Program {
+    Program { name, group, original }
+}
+
+pub const PROGRAMS: [Program; 23] = [
+    port("udp-basic", "udpserver", "chap-6/udpserver.c"),
+    port("udp-basic", "udpclient", "chap-6/udpclient.c"),
+    port("udp-basic", "udp10_server", "demo_linux_c/socket/udp10_server.c"),
+    port("udp-basic", "udp10_client", "demo_linux_c/socket/udp10_client.c"),
+    port("udp-basic", "udp20_server", "demo_linux_c/socket/udp20_server.c"),
+    port("udp-connected", "udpconnectserver", "chap-14/udpconnectserver.c"),
+    port("udp-connected", "udpconnectclient", "chap-14/udpconnectclient.c"),
+    port("udp-connected", "udpconnectclient02", "chap-14/udpconnectclient02.c"),
+    port("unix-stream", "unixstreamserver", "chap-7/unixstreamserver.c"),
+    port("unix-stream", "unixstreamclient", "chap-7/unixstreamclient.c"),
+    port("unix-stream", "unix10", "demo_linux_c/socket/unix10.c"),
+    port("unix-stream", "unix20_tcp_server", "demo_linux_c/socket/unix20_tcp_server.c"),
+    port("unix-stream", "unix20_tcp_client", "demo_linux_c/socket/unix20_tcp_client.c"),
+    port("unix-stream", "upperserver", "the server in a note on local sockets"),
+    port("unix-stream", "upperclient", "the client in a note on local sockets"),
+    port("unix-dgram", "unixdataserver", "chap-7/unixdataserver.c"),
+    port("unix-dgram", "unixdataclient", "chap-7/unixdataclient.c"),
+    port("unix-dgram", "unix30_udp_server", "demo_linux_c/socket/unix30_udp_server.c"),
+    port("unix-dgram", "unix30_udp_client", "demo_linux_c/socket/unix30_udp_client.c"),
+    port("tcp-basic", "tcp10_server", "demo_linux_c/socket/tcp10_server.c"),
+    port("tcp-basic", "tcp10_client", "demo_linux_c/socket/tcp10_client.c"),
+    port("tcp-basic", "tcp20_server", "demo_linux_c/socket/tcp20_server.c"),
+    port("tcp-basic", "tcp30_server", "demo_linux_c/socket/tcp30_server.c"),
+];
+
+/// The program of this name.
+pub fn find(name: &str) -> Option<&'static Program> {
+    PROGRAMS.iter().find(|program| program.name == name)
+}
+
+impl Program {
+    /// The port's source, relative to the workspace's root.
+    pub fn source(&self) -> PathBuf {
+        [self.group, self.name, "src/main.rs"].iter().collect()
+    }
+}
+
+/// The workspace's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is in tests/lab")
+}
+
+/// Which build of the ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    Dev,
+    Release,
+}
+
+impl Profile {
+    /// As cargo names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Release => "release",
+        }
+    }
+}
+
+/// The executables, by program name.
+pub type Binaries = BTreeMap<String, PathBuf>;
+
+/// Builds these ports with cargo and says where their executables are.
+///
+/// # Errors
+///
+/// As [`Build::run`].
+pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
+    Build { root: root(), profile, asan: false, quiet: false }.run(names)
+}
+
+/// How to build ports.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    /// The workspace's root.
+    pub root: &'a Path,
+    pub profile: Profile,
+    /// With AddressSanitizer.
+    pub asan: bool,
+    /// Without what cargo and the compiler say.
+    pub quiet: bool,
+}
+
+impl Build<'_> {
+    /// Builds these ports and says where their executables are.
+    ///
+    /// # Errors
+    ///
+    /// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
+    pub fn run(&self, names: &[&str]) -> Result<Binaries> {
+        if names.is_empty() {
+            return Ok(Binaries::new());
+        }
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(self.root).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        if self.asan {
+            // The option is not stable, and a stable compiler takes it only if told to. A target is
+            // named so that it is for the programs, not for what cargo runs to build them.
+            command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
+            command.args(["--target", &host()?, "--target-dir", "target/asan"]);
+        }
+        for name in names {
+            command.args(["--package", name]);
+        }
+        let output = command.stdin(Stdio::null()).stderr(if self.quiet { Stdio::null() } else { Stdio::inherit() }).output().context("cannot run cargo to build the programs")?;
+        if !output.status.success() {
+            bail!("cargo could not build {}", names.join(", "));
+        }
+        let mut binaries = Binaries::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
+            if let (Some(path), Some(name)) = (message["executable"].as_str(), message["target"]["name"].as_str()) {
+                binaries.insert(name.to_owned(), path.into());
+            }
+        }
+        for name in names {
+            if !binaries.contains_key(*name) {
+                bail!("cargo built no executable called {name}");
+            }
+        }
+        Ok(binaries)
+    }
+}
+
+/// The target that rustc builds for if it is told nothing: x86_64-unknown-linux-gnu.
+fn host() -> Result<String> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV").output().context("cannot run rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned).context("rustc -vV names no host")
+}
+
+/// Finds these programs under `folder`, at any depth, by file name; those that are there.
+///
+/// This workspace's own folder is passed over, should it lie there: its binaries are the ports.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn look_for(folder: &Path, names: &[&str]) -> Result<Binaries> {
+    let mut binaries = Binaries::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        if next.canonicalize().is_ok_and(|path| path == root()) && next != folder {
+            continue;
+        }
+        let entries = next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() && names.contains(&name.as_str()) && is_executable(&entry.path()) {
+                // Absolute: we change our working folder.
+                binaries.entry(name).or_insert(path::absolute(entry.path())?);
+            }
+        }
+    }
+    Ok(binaries)
+}
+
+/// Finds these programs as [`look_for`] does, all of them.
+///
+/// # Errors
+///
+/// If the folder cannot be read or lacks one of them.
+pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
+    let binaries = look_for(folder, names)?;
+    match missing(&binaries, names) {
+        Some(missing) => bail!("no executable called {missing} under {}", folder.display()),
+        None => Ok(binaries),
+    }
+}
+
+/// What a message about missing C programs adds.
+pub const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";
+
+/// The C programs of these names in the folder.
+///
+/// # Errors
+///
+/// As [`search`].
+pub fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
+    search(folder, names).context(ORIGINALS)
+}
+
+/// Those of the names that are not among the binaries, for messages; `None` if there is none.
+pub fn missing(binaries: &Binaries, names: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = names.iter().filter(|name| !binaries.contains_key(**name)).copied().collect();
+    (!missing.is_empty()).then(|| missing.join(", "))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,627 @@
+//! Scenes: the transcripts in the READMEs, and the notation they are written in.
+//!
+//! A scene is a fenced block with the info string `scene NAME`. Each line is one step: who, what,
+//! and the rest of the line.
+//!
+//! | step | what happens |
+//! |---|---|
+//! | `server $ udpserver` | starts a program in that terminal |
+//! | `client < g1` | types a line |
+//! | `client > Hi, g1` | expects this line next in that terminal, white space at its end aside |
+//! | `client @ recvfrom` | expects the program to be blocked in this system call |
+//! | `server % 3 tcp 0.0.0.0:9501 - LISTEN` | expects the program to have this [socket](crate::sockets) |
+//! | `server ^C` | types Ctrl-C |
+//! | `client ^D` | types Ctrl-D: end of input |
+//! | `server ^Z` | stops the program, until `server $ fg` |
+//! | `client = 0` | expects the program to end with this exit status, or by this signal |
+//! | `server ! in C: sendto, here: write` | plays nothing: says where the traces of the C program and the port part, and with which call each goes on |
+//! | `server ! differs: setsockopt, write send` | plays nothing: says that these calls, setsockopt and those of write with `send` in their line, are not the same, or only one of the two makes them, and all others are |
+//! | `server ! differs: setsockopt; in C: listen, here: write` | plays nothing: both, up to where the traces part |
+//! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
+//!
+//! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}` for a byte of that name, and `{xff}` for
+//! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
+//! [numbers](crate::numbers) that the kernel picks. A command is split into words as a shell does it,
+//! and may end in the redirections `< FILE`, `> FILE`, `<&-` and `>&-` (closed). A line that begins
+//! with `#` is a comment.
+//!
+//! The row of a socket is its descriptor, protocol, local address, remote address and state, as
+//! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
+//! received or `tx 10` to be sent. `server % 4 -` says that descriptor 4 is no socket.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::numbers::Numbers;
+use crate::programs::{self, Binaries, GROUPS};
+use crate::sockets::Row;
+
+/// One experiment: a transcript of several terminals.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// The name after `scene` in the block's info string.
+    pub name: String,
+    /// The second-level heading above the block, for example "Lecture 6: ...".
+    pub section: String,
+    /// The nearest heading above the block.
+    pub title: String,
+    /// The group's folder.
+    pub group: String,
+    /// The README that it stands in, relative to the workspace's root.
+    pub file: PathBuf,
+    pub steps: Vec<Step>,
+}
+
+/// One line of a scene.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Counted from 1 in the README.
+    pub line: usize,
+    pub actor: String,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    Start(Command),
+    Type(Text),
+    Expect(Text),
+    Blocked(String),
+    Socket(Row),
+    Interrupt,
+    EndOfInput,
+    Suspend,
+    Resume,
+    End(String),
+    Part(Parting),
+}
+
+/// Where the trace of a C program parts from that of its port, because the scene shows a fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parting {
+    Defined {
+        /// The calls that are not the same, or that only one of the two makes: `NAME`, or `NAME TEXT`
+        /// for those that have this text in their line.
+        differs: Vec<String>,
+        /// The next calls that are not the same, the C program's and the port's, by name; "write or
+        /// recvfrom" if it depends on what standard output is. What comes behind them is not compared.
+        then: Option<(String, String)>,
+    },
+    /// The C program's behaviour is not defined.
+    Undefined,
+}
+
+/// A command line.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// As it stands in the scene.
+    pub text: String,
+    /// The user to run it as, from `sudo -u USER`.
+    pub user: Option<String>,
+    /// What to run and its arguments. A program of ours can stand behind another, as in
+    /// `strace -o log udpserver`. Those of `lab` are in the notation of texts, which it expands
+    /// itself: an argument is limited to 128 KiB, and has no NUL.
+    pub words: Vec<String>,
+    pub redirections: Vec<Redirection>,
+}
+
+/// Where a descriptor leads in place of the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redirection {
+    /// Nowhere: it is closed.
+    Close(i32),
+    /// Standard input is this file.
+    From(PathBuf),
+    /// Standard output is this file.
+    To(PathBuf),
+}
+
+/// A text in which `{c*N}` stands for N times `c`, `{NUL}` for that byte, and `{xff}` for any.
+#[derive(Debug, Clone)]
+pub struct Text(String);
+
+impl Scene {
+    /// The programs of this repository that the scene runs, each once.
+    pub fn programs(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for step in &self.steps {
+            let Action::Start(command) = &step.action else { continue };
+            for program in command.words.iter().filter_map(|word| programs::find(word)) {
+                if !names.contains(&program.name) {
+                    names.push(program.name);
+                }
+            }
+        }
+        names
+    }
+
+    /// Whether one of its steps runs this tool, such as strace, which is no program of this repository.
+    pub fn uses(&self, tool: &str) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
+    }
+
+    /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
+    pub fn parting(&self, who: &str) -> Option<&Parting> {
+        let (of, is_child) = who.strip_suffix(" child").map_or((who, false), |of| (of, true));
+        let (actor, nth) = of.split_once(' ').map_or((of, 1), |(actor, nth)| (actor, nth.parse().unwrap_or(0)));
+        let mut starts = 0;
+        self.steps.iter().filter(|step| step.actor == actor).find_map(|step| {
+            starts += usize::from(matches!(step.action, Action::Start(_)));
+            match &step.action {
+                // A child takes over what is not defined.
+                Action::Part(parting) if starts == nth && (!is_child || *parting == Parting::Undefined) => Some(parting),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether the scene shows something that the C programs do otherwise.
+    pub fn parts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Part(_)))
+    }
+
+    /// The lecture the scene belongs to, from its section "Lecture N".
+    pub fn lecture(&self) -> Option<u32> {
+        let rest = self.section.strip_prefix("Lecture ")?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
+    /// `udp-basic/README.md:42`, for messages.
+    pub fn at(&self, step: &Step) -> String {
+        format!("{}:{}", self.file.display(), step.line)
+    }
+}
+
+impl Action {
+    /// Whether a person does it, and not a program.
+    pub fn is_by_a_person(&self) -> bool {
+        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_) | Action::Part(_))
+    }
+}
+
+impl Step {
+    /// The step with the line that it expected as it was: with its numbers.
+    pub fn with_line(&self, line: &[u8]) -> Step {
+        Step { action: Action::Expect(Text(notation(line.trim_ascii_end()))), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:<7} {}", self.actor, self.action)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Action::Start(command) => write!(f, "$ {}", command.text),
+            Action::Type(text) => write!(f, "< {}", text.0),
+            Action::Expect(text) => write!(f, "> {}", text.0),
+            Action::Blocked(call) => write!(f, "@ {call}"),
+            Action::Socket(row) => write!(f, "% {row}"),
+            Action::Interrupt => write!(f, "^C"),
+            Action::EndOfInput => write!(f, "^D"),
+            Action::Suspend => write!(f, "^Z"),
+            Action::Resume => write!(f, "$ fg"),
+            Action::End(status) => write!(f, "= {status}"),
+            Action::Part(parting) => write!(f, "! {parting}"),
+        }
+    }
+}
+
+impl fmt::Display for Parting {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Parting::Defined { differs, then } => {
+                if !differs.is_empty() {
+                    write!(f, "differs: {}{}", differs.join(", "), if then.is_some() { "; " } else { "" })?;
+                }
+                then.as_ref().map_or(Ok(()), |(c, port)| write!(f, "in C: {c}, here: {port}"))
+            }
+            Parting::Undefined => write!(f, "in C: undefined"),
+        }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Text {
+        Text(text.to_owned())
+    }
+}
+
+impl Text {
+    /// The text as it stands in the scene.
+    pub fn notation(&self) -> &str {
+        &self.0
+    }
+
+    /// The bytes that it stands for.
+    pub fn expand(&self) -> Vec<u8> {
+        expand(&self.0)
+    }
+
+    /// Whether a line of a terminal is this text, in a scene with these numbers; white space at the
+    /// ends of both does not count.
+    pub fn matches(&self, line: &[u8], numbers: &mut Numbers) -> bool {
+        numbers.matches(self.expand().trim_ascii_end(), line.trim_ascii_end())
+    }
+}
+
+/// The bytes that a text stands for.
+pub fn expand(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let (before, from) = rest.split_at(open);
+        out.extend(before.bytes());
+        if let Some((unit, times, len)) = repetition(from) {
+            out.extend(unit.repeat(times));
+            rest = &from[len..];
+        } else {
+            out.push(b'{');
+            rest = &from[1..];
+        }
+    }
+    out.extend(rest.bytes());
+    out
+}
+
+/// Reads `{c*N}`, `{NUL}`, `{xff}` and their like at the start of `text`: the bytes of one, how
+/// often, and the length of it all.
+fn repetition(text: &str) -> Option<(Vec<u8>, usize, usize)> {
+    let close = text.find('}')?;
+    let inner = &text[1..close];
+    if let Some(byte) = named(inner) {
+        return Some((vec![byte], 1, close + 1));
+    }
+    let (unit, times) = inner.split_once('*')?;
+    let unit = match named(unit) {
+        Some(byte) => vec![byte],
+        None if unit.chars().count() == 1 => unit.into(),
+        None => return None,
+    };
+    Some((unit, times.parse().ok()?, close + 1))
+}
+
+/// The byte called `NUL` or, in hexadecimal, `xff`.
+fn named(name: &str) -> Option<u8> {
+    if name == "NUL" {
+        return Some(0);
+    }
+    let digits = name.strip_prefix('x').filter(|digits| digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+/// A text for these bytes, which a person can read and [`expand`] turns into them again: each run of
+/// more than 40 equal ones is folded, and what is no character, or none that can be seen, has a name.
+pub fn notation(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for piece in bytes.chunk_by(|one, next| one == next || !one.is_ascii() && !next.is_ascii()) {
+        if !piece[0].is_ascii() {
+            for chunk in piece.utf8_chunks() {
+                out += chunk.valid();
+                chunk.invalid().chunk_by(|one, next| one == next).for_each(|run| fold(&mut out, &format!("x{:02x}", run[0]), run.len(), true));
+            }
+        } else {
+            // A brace is named if what it opens would be taken for a name.
+            let is_named = |brace| repetition(&String::from_utf8_lossy(&bytes[brace..bytes.len().min(brace + LONGEST_NAME)])).is_some();
+            match piece[0] {
+                0 => fold(&mut out, "NUL", piece.len(), true),
+                b'{' if is_named(at + piece.len() - 1) => out += &format!("{}{{x7b}}", "{".repeat(piece.len() - 1)),
+                byte if byte.is_ascii_control() => fold(&mut out, &format!("x{byte:02x}"), piece.len(), true),
+                byte => fold(&mut out, &char::from(byte).to_string(), piece.len(), false),
+            }
+        }
+        at += piece.len();
+    }
+    out
+}
+
+/// The length of `{NUL*18446744073709551615}`.
+const LONGEST_NAME: usize = 26;
+
+fn fold(out: &mut String, unit: &str, times: usize, is_name: bool) {
+    match times {
+        41.. => *out += &format!("{{{unit}*{times}}}"),
+        _ if is_name => *out += &format!("{{{unit}}}").repeat(times),
+        _ => *out += &unit.repeat(times),
+    }
+}
+
+/// The scenes of these names, or all of them if there is no name.
+///
+/// # Errors
+///
+/// If there is no scene of a name.
+pub fn select<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
+    if let Some(name) = names.iter().find(|name| !all.iter().any(|scene| scene.name == **name)) {
+        bail!("no scene is called '{name}'; 'cargo lab list' names them");
+    }
+    Ok(all.iter().filter(|scene| names.is_empty() || names.contains(&scene.name)).collect())
+}
+
+/// The programs of these scenes, each once.
+pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Those of the binaries that the scene runs.
+pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
+    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
+}
+
+/// The scenes of every group's README under `root`, in the groups' order.
+pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
+    let mut scenes: Vec<Scene> = Vec::new();
+    for group in GROUPS {
+        let file = Path::new(group).join("README.md");
+        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
+        for scene in parse(group, &file, &text)? {
+            if let Some(other) = scenes.iter().find(|other| other.name == scene.name) {
+                bail!("{}: the name {} is taken by a scene of {}", scene.at(&scene.steps[0]), scene.name, other.file.display());
+            }
+            scenes.push(scene);
+        }
+    }
+    Ok(scenes)
+}
+
+/// The scenes in a file of one's own, with blocks as in the READMEs.
+pub fn read_file(path: &Path) -> Result<Vec<Scene>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let scenes = parse("", path, &text)?;
+    if scenes.is_empty() {
+        bail!("{} has no block that begins with ```scene NAME", path.display());
+    }
+    Ok(scenes)
+}
+
+/// The scenes in the text of one README.
+pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
+    let mut scenes = Vec::new();
+    let (mut section, mut title) = (String::new(), String::new());
+    let mut lines = text.lines().zip(1..);
+    while let Some((line, number)) = lines.next() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.to_owned();
+            title = heading.to_owned();
+        } else if let Some(heading) = line.strip_prefix("### ") {
+            title = heading.to_owned();
+        } else if let Some(info) = line.strip_prefix("```")
+            && !info.is_empty()
+        {
+            let name = info.strip_prefix("scene ").map(str::trim);
+            let mut steps = Vec::new();
+            loop {
+                let Some((line, number)) = lines.next() else {
+                    bail!("{}:{number}: this block is not closed", file.display());
+                };
+                if line == "```" {
+                    break;
+                }
+                if name.is_some() && !line.trim().is_empty() && !line.starts_with('#') {
+                    steps.push(parse_step(line, number).with_context(|| format!("{}:{number}", file.display()))?);
+                }
+            }
+            let Some(name) = name else { continue };
+            let scene = Scene { name: name.to_owned(), section: section.clone(), title: title.clone(), group: group.to_owned(), file: file.to_owned(), steps };
+            check(&scene).with_context(|| format!("{}:{number}: scene {name}", file.display()))?;
+            scenes.push(scene);
+        }
+    }
+    Ok(scenes)
+}
+
+fn parse_step(line: &str, number: usize) -> Result<Step> {
+    let (actor, rest) = line.split_once(' ').with_context(|| format!("'{line}' is not a step: WHO WHAT ..."))?;
+    let rest = rest.trim_start();
+    let (sign, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+    let rest = rest.strip_prefix(' ').unwrap_or(rest).to_owned();
+    let action = match sign {
+        "$" if rest == "fg" => Action::Resume,
+        "$" => Action::Start(parse_command(&rest)?),
+        "<" => Action::Type(Text(rest)),
+        ">" => Action::Expect(Text(rest)),
+        "@" => Action::Blocked(rest),
+        "%" => Action::Socket(rest.parse()?),
+        "^C" => Action::Interrupt,
+        "^D" => Action::EndOfInput,
+        "^Z" => Action::Suspend,
+        "=" => Action::End(rest),
+        "!" => Action::Part(parse_parting(&rest)?),
+        _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z = !"),
+    };
+    Ok(Step { line: number, actor: actor.to_owned(), action })
+}
+
+fn parse_parting(text: &str) -> Result<Parting> {
+    if text == "in C: undefined" {
+        return Ok(Parting::Undefined);
+    }
+    let (differs, rest) = match text.strip_prefix("differs: ") {
+        Some(text) => {
+            let (calls, rest) = text.split_once("; ").map_or((text, None), |(calls, rest)| (calls, Some(rest)));
+            (calls.split(", ").map(str::to_owned).collect(), rest)
+        }
+        None => (Vec::new(), Some(text)),
+    };
+    let then = match rest.map(|rest| rest.strip_prefix("in C: ").and_then(|text| text.split_once(", here: "))) {
+        Some(None) => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS', both with '; ' between, or 'in C: undefined'"),
+        Some(Some((c, port))) => Some((c.to_owned(), port.to_owned())),
+        None => None,
+    };
+    Ok(Parting::Defined { differs, then })
+}
+
+fn parse_command(text: &str) -> Result<Command> {
+    let mut words = shlex::split(text).context("a quote is not closed")?;
+    let redirections = take_redirections(&mut words)?;
+    let mut user = None;
+    if words.first().is_some_and(|word| word == "sudo") {
+        if words.len() < 4 || words[1] != "-u" {
+            bail!("sudo is known as 'sudo -u USER PROGRAM ...' only");
+        }
+        user = words.drain(..3).nth(2);
+    }
+    if words.is_empty() {
+        bail!("no program after $");
+    }
+    if words[0] != "lab" {
+        for word in &mut words {
+            let bytes = String::from_utf8(expand(word)).ok().filter(|word| !word.contains('\0'));
+            *word = bytes.with_context(|| format!("'{word}' is no argument: NUL and what is not UTF-8 are for lab peer"))?;
+        }
+    }
+    Ok(Command { text: text.to_owned(), user, words, redirections })
+}
+
+/// Takes `< FILE`, `<FILE`, `> FILE`, `<&-` and `>&-` off the end of a command line.
+fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
+    let Some(first) = words.iter().position(|word| word.starts_with(['<', '>'])) else { return Ok(Vec::new()) };
+    let mut redirections = Vec::new();
+    let mut rest = words.drain(first..);
+    while let Some(word) = rest.next() {
+        let (sign, path) = word.split_at(1);
+        let path = if path.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
+        redirections.push(match (sign, path.as_str()) {
+            (_, "") => bail!("no file after '{sign}'"),
+            ("<", "&-") => Redirection::Close(0),
+            (">", "&-") => Redirection::Close(1),
+            ("<", _) => Redirection::From(path.into()),
+            (">", _) if !path.starts_with(['>', '&']) => Redirection::To(path.into()),
+            _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-"),
+        });
+    }
+    Ok(redirections)
+}
+
+/// What can be seen to be wrong without playing the scene.
+fn check(scene: &Scene) -> Result<()> {
+    if scene.steps.is_empty() {
+        bail!("the scene has no step");
+    }
+    let mut running: Vec<&str> = Vec::new();
+    for step in &scene.steps {
+        let actor = step.actor.as_str();
+        let runs = running.contains(&actor);
+        match &step.action {
+            Action::Start(_) if runs => bail!("line {}: {actor} is started again before its end ('=')", step.line),
+            Action::Start(_) => running.push(actor),
+            _ if !runs => bail!("line {}: {actor} has not been started", step.line),
+            Action::End(_) => running.retain(|name| *name != actor),
+            _ => {}
+        }
+    }
+    if !running.is_empty() {
+        bail!("the end of {} is missing ('=')", running.join(", "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_one(block: &str) -> Result<Vec<Scene>> {
+        parse("group", Path::new("group/README.md"), &format!("## Lecture 6: UDP\n### A pair\n```scene pair\n{block}\n```\n"))
+    }
+
+    #[test]
+    fn a_block_becomes_steps() {
+        let scenes = parse_one("server  $ udpserver\n# a comment\n\nserver  > a  b\nserver  ^C\nserver  >\nserver  = SIGINT").unwrap();
+        let scene = &scenes[0];
+        assert_eq!((scene.name.as_str(), scene.title.as_str(), scene.lecture()), ("pair", "A pair", Some(6)));
+        let steps: Vec<String> = scene.steps.iter().map(|step| format!("{} {step}", step.line)).collect();
+        assert_eq!(steps, ["4 server  $ udpserver", "7 server  > a  b", "8 server  ^C", "9 server  > ", "10 server  = SIGINT"]);
+        assert_eq!(scene.programs(), ["udpserver"]);
+    }
+
+    #[test]
+    fn other_blocks_are_passed_over() {
+        let text = "```sh\ncargo lab list\n```\n```\nplain\n```\n";
+        assert!(parse("group", Path::new("README.md"), text).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (block, message) in [
+            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z = !"),
+            ("server $ udpserver\nserver ! bind", "in C: CALL"),
+            ("server $ udpserver\nserver ! differs: bind; close", "in C: CALL"),
+            ("server > x", "server has not been started"),
+            ("server $ udpserver", "the end of server is missing"),
+            ("server $ udpserver\nserver $ udpserver", "started again before its end"),
+            ("server $ sudo udpserver", "sudo -u USER"),
+            ("server $ udpserver\nserver % 3 udp", "'3 udp' is no row"),
+            ("", "no step"),
+        ] {
+            let error = format!("{:#}", parse_one(block).unwrap_err());
+            assert!(error.contains(message), "{error}");
+            assert!(error.starts_with("group/README.md:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn repetitions_are_written_out_and_folded() {
+        for (text, bytes) in [
+            ("Hi, {x*5}!{", &b"Hi, xxxxx!{"[..]),
+            ("{ab*5} {x*y} {xfg} {*3}", b"{ab*5} {x*y} {xfg} {*3}"),
+            ("a{NUL}b{NUL*2}", b"a\0b\0\0"),
+            ("{xff}{x80*2}{x7f}{x*2}", b"\xff\x80\x80\x7fxx"),
+            ("{\u{e4}*2}{pid}", "\u{e4}\u{e4}{pid}".as_bytes()),
+        ] {
+            assert_eq!(expand(text), bytes, "{text}");
+        }
+        for (bytes, text) in [
+            (&b"xx y{z}"[..], "xx y{z}"),
+            (&[b'x'; 40], &"x".repeat(40)),
+            (&[b'x'; 41], "{x*41}"),
+            (&[0; 4096], "{NUL*4096}"),
+            (b"\xff\n\0\xc3\xa4\xc3", "{xff}{x0a}{NUL}\u{e4}{xc3}"),
+            (b"{NUL}{x80}", "{x7b}NUL}{x7b}x80}"),
+        ] {
+            assert_eq!(notation(bytes), text);
+            assert_eq!(expand(text), bytes);
+        }
+    }
+
+    #[test]
+    fn redirections_are_read() {
+        let command = |text: &str| parse_command(text).map(|command| (command.words.join(" "), command.redirections));
+        let from = |path: &str| Redirection::From(path.into());
+        assert_eq!(command("a b").unwrap(), ("a b".into(), vec![]));
+        assert_eq!(command("a <&- >&-").unwrap(), ("a".into(), vec![Redirection::Close(0), Redirection::Close(1)]));
+        assert_eq!(command("a b < lines >/dev/full").unwrap(), ("a b".into(), vec![from("lines"), Redirection::To("/dev/full".into())]));
+        assert_eq!(command("sudo -u nobody a </dev/null").unwrap(), ("a".into(), vec![from("/dev/null")]));
+        for text in ["a <", "a >> b", "a >&2", "a < b c", "< b"] {
+            assert!(command(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_lab_is_told_stays_a_text() {
+        let words = |text: &str| parse_command(text).map(|command| command.words[1..].to_vec());
+        assert_eq!(words("udpclient {x*3}").unwrap(), ["xxx"]);
+        assert_eq!(words("lab peer {x*3} {NUL}").unwrap(), ["peer", "{x*3}", "{NUL}"]);
+        assert!(words("udpclient {NUL}").is_err());
+        assert!(words("udpclient {xff}").is_err());
+    }
+
+    #[test]
+    fn white_space_at_the_end_does_not_count() {
+        let text = Text("send bytes: 2".into());
+        let mut numbers = Numbers::default();
+        assert!(text.matches(b"send bytes: 2 \r", &mut numbers));
+        assert!(!text.matches(b" send bytes: 2", &mut numbers));
+        assert!(!text.matches(b"send bytes: 21", &mut numbers));
+        assert!(!Text("a{xff}".into()).matches(b"a\xfe", &mut numbers));
+    }
+}

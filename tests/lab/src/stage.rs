@@ -1,0 +1,347 @@
+//! Where a scene is played: a network, a `/tmp` and a working folder that no other scene sees.
+//!
+//! Where namespaces work, each scene gets a network of its own (so the fixed ports 43211 and 9501 are
+//! always free) and a `/tmp` of its own. They are tried in a child first: Ubuntu grants a namespace and
+//! then refuses its mounts, a container may grant it and refuse its loopback. Elsewhere scenes take
+//! turns, by a lock that all users of the machine share, and a port that something else holds is an error.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::libc;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork, getgid, getuid};
+use procfs::process::{FDTarget, all_processes};
+
+use crate::folder::Folder;
+use crate::play::C_FOLDER;
+use crate::programs::Binaries;
+use crate::signals;
+use crate::time_wait;
+
+/// The ports that the programs listen on.
+const UDP_PORTS: [u16; 2] = [43211, 9501];
+const TCP_PORTS: [u16; 1] = [9501];
+
+/// The folder in the working folder that strace writes to, whoever it runs as.
+pub const TRACE_FOLDER: &str = "trace";
+
+/// The paths that programs bind or connect to whatever their working folder is, and these programs.
+const PATHS: [(&str, [&str; 2]); 3] = [
+    ("/tmp/unix_tcp", ["unix20_tcp_server", "unix20_tcp_client"]),
+    ("/tmp/unix_udp_server", ["unix30_udp_server", "unix30_udp_client"]),
+    ("/tmp/unix_udp_client", ["unix30_udp_server", "unix30_udp_client"]),
+];
+
+/// The folders where programs bind sockets, and what stands for each in the working folder.
+const COVERED: [(&str, &str); 2] = [("/tmp", ".tmp"), ("/var/tmp", ".var-tmp")];
+
+/// How long to wait for another scene to leave the stage when there is only one.
+const TURN_LIMIT: Duration = Duration::from_secs(120);
+
+/// What this process may have for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// Network and mount namespaces.
+    Namespaces,
+    /// A turn on the network and the `/tmp` that everyone has.
+    Turns,
+}
+
+impl Privacy {
+    /// Takes namespaces if `wanted` and a child has shown that all of them work; else says why not, in one
+    /// line on stderr.
+    ///
+    /// The calling process must have one thread only: a user namespace is not for threads.
+    pub fn find(wanted: bool) -> Privacy {
+        if !wanted {
+            return Privacy::Turns;
+        }
+        match refusal() {
+            None if enter_namespaces().is_ok() => Privacy::Namespaces,
+            why => {
+                let why = why.unwrap_or_else(|| "namespaces worked a moment ago, and no longer do".to_owned());
+                anstream::eprintln!("lab: no namespaces here ({why}): scenes take turns on this machine's own network and /tmp");
+                Privacy::Turns
+            }
+        }
+    }
+}
+
+/// Why namespaces do not work here, if they do not: the whole of what a scene needs is tried in a child.
+pub fn refusal() -> Option<String> {
+    let try_it = || -> Result<Option<String>> {
+        let (mut from_child, to_parent) = io::pipe()?;
+        // SAFETY: the child has this thread alone, and ends without returning.
+        match unsafe { fork() }.context("cannot start a process")? {
+            ForkResult::Child => {
+                drop(from_child);
+                let tried = enter_namespaces().and_then(|()| new_network()).and_then(|()| bind_mount("/var/tmp", "/tmp"));
+                let why = tried.err().map(|error| format!("{error:#}")).unwrap_or_default();
+                let status = libc::c_int::from((&to_parent).write_all(why.as_bytes()).is_err());
+                // SAFETY: nothing of the parent's is to be run in the child.
+                unsafe { libc::_exit(status) }
+            }
+            ForkResult::Parent { child } => {
+                drop(to_parent);
+                let mut why = String::new();
+                from_child.read_to_string(&mut why)?;
+                let is_done = waitpid(child, None)? == WaitStatus::Exited(child, 0);
+                Ok(if !why.is_empty() { Some(why) } else { (!is_done).then(|| "the process that tried them was killed".to_owned()) })
+            }
+        }
+    };
+    try_it().unwrap_or_else(|error| Some(format!("{error:#}")))
+}
+
+/// A user namespace if we need one, then a mount namespace whose mounts stay in it.
+fn enter_namespaces() -> Result<()> {
+    let (uid, gid) = (getuid(), getgid());
+    if uid.is_root() {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
+    } else {
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
+        // We stay who we are, so that a program we start has no capability and permissions hold.
+        for (name, text) in [("setgroups", "deny".to_owned()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))] {
+            fs::write(format!("/proc/self/{name}"), text).with_context(|| format!("/proc/self/{name}"))?;
+        }
+    }
+    let nothing: Option<&str> = None;
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).context("mount")
+}
+
+/// Another network of our own, in which a datagram has reached us.
+fn new_network() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
+    loopback_up().context("loopback")?;
+    let echo = || -> io::Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        socket.send_to(b"x", socket.local_addr()?)?;
+        socket.recv(&mut [0])?;
+        Ok(())
+    };
+    echo().context("a datagram over the loopback")
+}
+
+fn bind_mount(from: &str, to: &str) -> Result<()> {
+    let nothing: Option<&str> = None;
+    mount(Some(from), to, nothing, MsFlags::MS_BIND, nothing).with_context(|| format!("mount over {to}"))
+}
+
+/// Sets the loopback interface of a new network namespace up, with a route to 255.255.255.255 as
+/// any machine on a network has one.
+fn loopback_up() -> io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    let result = |result: libc::c_int| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let mut name = [b'l' as libc::c_char, b'o' as libc::c_char, 0];
+    let everyone = libc::sockaddr_in { sin_family: libc::AF_INET as libc::sa_family_t, sin_port: 0, sin_addr: libc::in_addr { s_addr: libc::INADDR_BROADCAST }, sin_zero: [0; 8] };
+    // SAFETY: both structs are valid when zeroed, and the ioctls read and write them alone.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[..name.len()].copy_from_slice(&name);
+        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request))?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request))?;
+
+        let mut route: libc::rtentry = std::mem::zeroed();
+        route.rt_dst = std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(everyone);
+        route.rt_genmask = route.rt_dst;
+        route.rt_flags = libc::RTF_UP | libc::RTF_HOST;
+        route.rt_dev = name.as_mut_ptr();
+        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &route))?;
+    }
+    Ok(())
+}
+
+/// The place of one scene; dropping it clears it away. While there is one, the signals that ask us
+/// to end are [noted](signals) only.
+pub struct Stage {
+    // Dropped in this order: nothing under a cover is in use when it goes.
+    _covers: Vec<Cover>,
+    _turn: Option<UnixDatagram>,
+    _folder: Folder,
+}
+
+impl Stage {
+    /// Sets a stage with copies of these ports in its working folder, and of these C programs in
+    /// the folder [`C_FOLDER`] in it.
+    ///
+    /// # Errors
+    ///
+    /// If a port or a path is taken by something else, our turn does not come within two minutes, or a signal
+    /// has asked us to end.
+    pub fn set(privacy: Privacy, ports: &Binaries, c: &Binaries) -> Result<Stage> {
+        signals::watch();
+        signals::check()?;
+        let turn = match privacy {
+            Privacy::Namespaces => {
+                new_network()?;
+                None
+            }
+            Privacy::Turns => {
+                let turn = wait_for_turn()?;
+                check_ports()?;
+                for (path, programs) in PATHS {
+                    if let Some(program) = programs.iter().find(|name| ports.contains_key(**name) || c.contains_key(**name)) {
+                        clear(Path::new(path), program)?;
+                    }
+                }
+                Some(turn)
+            }
+        };
+        let folder = Folder::new()?;
+        // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        let c_folder = folder.path().join(C_FOLDER);
+        fs::create_dir(&c_folder)?;
+        for (folder, binaries) in [(folder.path(), ports), (&c_folder, c)] {
+            for (name, from) in binaries {
+                let to = folder.join(name);
+                fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+                fs::set_permissions(&to, Permissions::from_mode(0o755))?;
+            }
+        }
+        let trace_folder = folder.path().join(TRACE_FOLDER);
+        fs::create_dir(&trace_folder)?;
+        fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
+        // The programs inherit our working folder: with another /tmp over it, it may have no name.
+        env::set_current_dir(folder.path())?;
+        let covers = match privacy {
+            Privacy::Namespaces => COVERED.iter().map(|(path, name)| Cover::new(path, name)).collect::<Result<_>>()?,
+            Privacy::Turns => Vec::new(),
+        };
+        Ok(Stage { _covers: covers, _turn: turn, _folder: folder })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Out of the folder before it goes; "/" is always there.
+        let _ = env::set_current_dir("/");
+    }
+}
+
+/// An empty folder in place of another, in our mount namespace.
+struct Cover(&'static str);
+
+impl Cover {
+    /// Covers `path` with a new folder of this name in the working folder.
+    fn new(path: &'static str, name: &str) -> Result<Cover> {
+        fs::create_dir(name)?;
+        fs::set_permissions(name, Permissions::from_mode(0o1777))?;
+        bind_mount(name, path)?;
+        Ok(Cover(path))
+    }
+}
+
+impl Drop for Cover {
+    fn drop(&mut self) {
+        // An error leaves the mount to the end of our namespace, that is, of this process.
+        let _ = umount2(self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+/// Waits until no other scene is on this network: one at a time has this abstract name there, whoever
+/// plays it. The kernel takes the name back from who ends.
+fn wait_for_turn() -> Result<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name("lab-turn")?;
+    let start = Instant::now();
+    loop {
+        match UnixDatagram::bind_addr(&name) {
+            Ok(turn) => return Ok(turn),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error).context("cannot take a turn"),
+            Err(_) if start.elapsed() < TURN_LIMIT => {}
+            Err(_) => bail!("time-out after {} s: another lab is playing on this machine, and has the abstract socket @lab-turn", TURN_LIMIT.as_secs()),
+        }
+        signals::check()?;
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn check_ports() -> Result<()> {
+    for port in UDP_PORTS {
+        if UdpSocket::bind(("0.0.0.0", port)).is_err() {
+            bail!("UDP port {port} is taken{}", by_whom(port));
+        }
+    }
+    for port in TCP_PORTS {
+        time_wait::forget(port);
+        if TcpListener::bind(("0.0.0.0", port)).is_err() {
+            bail!("TCP port {port} is taken{}", by_whom(port));
+        }
+    }
+    Ok(())
+}
+
+/// Removes the socket that a scene before has left at a path of this program.
+fn clear(path: &Path, program: &str) -> Result<()> {
+    let way_out = "remove it, or run where lab may use mount namespaces";
+    let shown = path.display();
+    let Ok(data) = fs::symlink_metadata(path) else { return Ok(()) };
+    let kind = match data.file_type() {
+        kind if kind.is_socket() => return fs::remove_file(path).map_err(|error| anyhow!("cannot remove the socket {shown} for {program}: {error}; {way_out}")),
+        kind if kind.is_dir() => "folder",
+        kind if kind.is_symlink() => "symbolic link",
+        _ => "file",
+    };
+    bail!("{shown} is a {kind} and in the way of {program}; {way_out}")
+}
+
+/// " by udpserver (pid 123); ...", as far as /proc tells, and the way out.
+fn by_whom(port: u16) -> String {
+    let way_out = "end it, or run where lab may use network namespaces";
+    let udp = procfs::net::udp().into_iter().flatten().filter(|entry| entry.local_address.port() == port).map(|entry| entry.inode);
+    let tcp = procfs::net::tcp().into_iter().flatten().filter(|entry| entry.local_address.port() == port).map(|entry| entry.inode);
+    let inodes: Vec<u64> = udp.chain(tcp).filter(|inode| *inode != 0).collect();
+    for process in all_processes().into_iter().flatten().flatten() {
+        for fd in process.fd().into_iter().flatten().flatten() {
+            if let FDTarget::Socket(inode) = fd.target
+                && inodes.contains(&inode)
+                && let Ok(stat) = process.stat()
+            {
+                return format!(" by {} (pid {}); {way_out}", stat.comm, process.pid);
+            }
+        }
+    }
+    format!("; {way_out}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::net::UnixListener;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_cleared_away_and_nothing_else_is() {
+        let folder = TempDir::new().unwrap();
+        let (socket, file, sub, none) = (folder.path().join("socket"), folder.path().join("file"), folder.path().join("folder"), folder.path().join("none"));
+        drop(UnixListener::bind(&socket).unwrap());
+        File::create(&file).unwrap();
+        fs::create_dir(&sub).unwrap();
+        clear(&socket, "unix20_tcp_server").unwrap();
+        clear(&none, "unix20_tcp_server").unwrap();
+        assert!(!socket.exists());
+        for (path, kind) in [(file, "file"), (sub, "folder")] {
+            let error = clear(&path, "unix20_tcp_server").unwrap_err().to_string();
+            assert_eq!(error, format!("{} is a {kind} and in the way of unix20_tcp_server; remove it, or run where lab may use mount namespaces", path.display()));
+            assert!(path.exists());
+        }
+    }
+}

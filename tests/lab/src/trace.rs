@@ -1,0 +1,248 @@
+//! Traces: what strace wrote of one process, masked, and which of its calls are the program's own.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use regex_lite::{Captures, Regex};
+
+use crate::mask::{Mask, by_lines_of_text, fold, one_draw, one_look, portable};
+use crate::play;
+use crate::programs::Binaries;
+use crate::scene::Scene;
+use crate::signals;
+use crate::stage::{Privacy, Stage};
+
+/// How long the tracer may take to write its last line after the program's end.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A trace of more lines than this is that of a C program that loops, and is cut.
+const FLOOD: usize = 2000;
+
+/// The calls that the programs make themselves; the loader's, malloc's and stdio's own are not here.
+const OWN: [&str; 23] = [
+    "accept",
+    "bind",
+    "clone",
+    "close",
+    "connect",
+    "exit_group",
+    "fork",
+    "getpid",
+    "listen",
+    "read",
+    "recvfrom",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "sendto",
+    "setsockopt",
+    "socket",
+    "socketpair",
+    "unlink",
+    "unlinkat",
+    "vfork",
+    "wait4",
+    "write",
+    "writev",
+];
+
+/// The trace of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The actor, with a number from its second start on, and "child" for a process it forked.
+    pub who: String,
+    pub program: String,
+    /// One line for each call, signal and end, masked.
+    pub lines: Vec<String>,
+}
+
+impl Trace {
+    /// The lines of the program's own calls, of signals and of its end: the same on every glibc and every
+    /// architecture.
+    ///
+    /// The loader's calls come first, and it reads and closes files, too; its part ends with the
+    /// first call of the program's that is neither. A forked process has no loader's part.
+    pub fn own(&self) -> Vec<String> {
+        let own: Vec<String> = self.lines[self.start()..].iter().filter(|line| is_own(line)).map(|line| portable(line)).collect();
+        let mut own = renumber(own.iter());
+        by_lines_of_text(&mut own);
+        own.iter().map(|line| fold(line)).collect()
+    }
+
+    /// All lines, with long runs of a character folded.
+    pub fn whole(&self) -> Vec<String> {
+        self.lines.iter().map(|line| fold(line)).collect()
+    }
+
+    /// Where the loader's part ends.
+    pub fn start(&self) -> usize {
+        let is_loaders = |line: &String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
+        match self.lines.first() {
+            Some(first) if name(first) == "execve" => self.lines.iter().take_while(|line| is_loaders(line)).count(),
+            _ => 0,
+        }
+    }
+}
+
+/// Whether a line behind the loader's part is the program's own.
+pub fn is_own(line: &str) -> bool {
+    !is_call(line) || OWN.contains(&name(line))
+}
+
+/// Lines with their masked values counted from 1 again.
+fn renumber<'a>(lines: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let masked = Regex::new("‹([a-z]+) ([0-9]+)›").expect("a regular expression");
+    let mut seen: Vec<(String, String)> = Vec::new();
+    let mut number = |found: &Captures| {
+        let (kind, old) = (&found[1], &found[2]);
+        let of_kind = |(seen, _): &&(String, String)| seen == kind;
+        let at = seen.iter().filter(of_kind).position(|(_, number)| number == old).unwrap_or_else(|| {
+            seen.push((kind.to_owned(), old.to_owned()));
+            seen.iter().filter(of_kind).count() - 1
+        });
+        format!("‹{kind} {}›", at + 1)
+    };
+    lines.map(|line| masked.replace_all(line, &mut number).into_owned()).collect()
+}
+
+/// Whether a line is a call, not a signal or an end.
+pub fn is_call(line: &str) -> bool {
+    !line.starts_with("---") && !line.starts_with("+++")
+}
+
+/// The name of the call, of the signal, or of the end: `sendto`, `SIGINT`, `exited`, `killed`.
+pub fn name(line: &str) -> &str {
+    let line = line.trim_start_matches(['-', '+', ' ']);
+    line.split(['(', ' ']).next().unwrap_or_default()
+}
+
+/// Plays a scene under strace, on a stage of its own; the traces of the programs' processes.
+///
+/// # Errors
+///
+/// As [`Stage::set`], [`play::play`] and [`read`].
+pub fn run(scene: &Scene, privacy: Privacy, ports: &Binaries, c: &Binaries, options: &play::Options) -> Result<Vec<Trace>> {
+    let _stage = Stage::set(privacy, ports, c)?;
+    let options = play::Options { trace: true, ..options.clone() };
+    let mut traces = Vec::new();
+    for run in play::play(scene, &options, &mut ())? {
+        traces.extend(read(&run.who, &run.program, &run.log)?);
+    }
+    Ok(traces)
+}
+
+/// Plays a scene as [`run`] does, with the C programs in the parts of the actors `c_actors`, or of
+/// all. Where the scene shows a fix, the C programs may do otherwise.
+pub fn run_c(scene: &Scene, privacy: Privacy, ports: &Binaries, c: &Binaries, c_actors: Option<&[String]>, options: &play::Options) -> Result<Vec<Trace>> {
+    let all = || scene.steps.iter().map(|step| step.actor.clone()).collect();
+    let options = play::Options { c: c_actors.map_or_else(all, <[String]>::to_vec), lenient: scene.parts(), ..options.clone() };
+    run(scene, privacy, ports, c, &options)
+}
+
+/// Reads the traces that strace wrote to `log` and a process number each: the first process's
+/// first, then those that it forked, in their order.
+///
+/// # Errors
+///
+/// If there is none, or one is not complete within ten seconds.
+pub fn read(who: &str, program: &str, log: &Path) -> Result<Vec<Trace>> {
+    let start = Instant::now();
+    loop {
+        if let Some(texts) = texts(log)? {
+            let traces = texts.iter().enumerate().map(|(index, text)| Trace { who: if index == 0 { who.to_owned() } else { format!("{who} child") }, program: program.to_owned(), lines: lines(text) });
+            return Ok(traces.collect());
+        }
+        if start.elapsed() > LIMIT {
+            bail!("time-out after {} s: strace does not finish the trace of {who}", LIMIT.as_secs());
+        }
+        signals::check()?;
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether the last that strace wrote of this process is that a signal has stopped it.
+pub fn tells_of_stop(log: &Path, pid: u32) -> bool {
+    let text = fs::read_to_string(format!("{}.{pid}", log.display())).unwrap_or_default();
+    text.lines().last().is_some_and(|line| line.starts_with("--- stopped by "))
+}
+
+/// The texts of the traces, that of the process that was started first, then the others in the order
+/// of their numbers, once each has its last line.
+fn texts(log: &Path) -> Result<Option<Vec<String>>> {
+    let folder = log.parent().context("a log lies in a folder")?;
+    let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if let Some(pid) = entry.file_name().to_string_lossy().strip_prefix(&prefix).and_then(|pid| pid.parse::<u32>().ok()) {
+            texts.push((pid, fs::read_to_string(entry.path())?));
+        }
+    }
+    // Numbers start over at the highest: a child can have a lower one than its parent.
+    texts.sort_by_key(|(pid, text)| (!text.starts_with("execve("), *pid));
+    let ended = |text: &str| text.ends_with('\n') && text.lines().last().is_some_and(|line| line.starts_with("+++"));
+    if texts.is_empty() || !texts.iter().all(|(_, text)| ended(text)) {
+        return Ok(None);
+    }
+    Ok(Some(texts.into_iter().map(|(_, text)| text).collect()))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    let mut mask = Mask::default();
+    let mut lines = text.lines().take(FLOOD).map(|line| without_padding(&mask.line(line))).collect();
+    one_draw(&mut lines);
+    one_look(&mut lines);
+    lines
+}
+
+/// strace sets the results in a column: `close(3)      = 0`.
+fn without_padding(line: &str) -> String {
+    match line.rsplit_once(" = ") {
+        Some((call, result)) if is_call(line) => format!("{} = {result}", call.trim_end()),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+execve(\"./udpclient\", [\"./udpclient\"], 0x7ffe325cb350 /* 1 var */) = 0
+openat(AT_FDCWD, \"/etc/ld.so.cache\", O_RDONLY|O_CLOEXEC) = 3
+read(3, \"\\177ELF\", 832) = 832
+close(3)                                = 0
+socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+brk(NULL)                               = 0x55ec88633000
+newfstatat(0, \"\", {st_mode=S_IFCHR|0620, ...}, AT_EMPTY_PATH) = 0
+read(0, \"a = b\\n\", 1024)                = 6
+recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
+--- SIGINT {si_signo=SIGINT, si_code=SI_KERNEL} ---
++++ killed by SIGINT +++
+";
+
+    #[test]
+    fn the_programs_own_calls_are_found() {
+        let trace = Trace { who: "client".into(), program: "udpclient".into(), lines: lines(TEXT) };
+        assert_eq!(trace.lines.len(), 11);
+        assert_eq!(trace.lines[3], "close(3) = 0");
+        let own = trace.own();
+        assert_eq!(own[..2], ["socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3", "read(0, \"a = b\\n\", 1024) = 6"]);
+        assert!(trace.lines[8].starts_with("recvfrom(3, ‹address 3›,") && own[2].starts_with("recvfrom(3, ‹address 1›,"), "{own:?}");
+        assert_eq!(own.iter().map(|line| name(line)).collect::<Vec<_>>(), ["socket", "read", "recvfrom", "SIGINT", "killed"]);
+    }
+
+    #[test]
+    fn the_process_that_was_started_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("pair-1");
+        for (pid, text) in [(12, "execve(\"./unix10\") = 0\n+++ exited with 0 +++\n"), (3, "close(4) = 0\n+++ exited with 0 +++\n")] {
+            fs::write(format!("{}.{pid}", log.display()), text).unwrap();
+        }
+        let traces = read("pair", "unix10", &log).unwrap();
+        let who: Vec<_> = traces.iter().map(|trace| (trace.who.as_str(), name(&trace.lines[0]))).collect();
+        assert_eq!(who, [("pair", "execve"), ("pair child", "close")]);
+    }
+}

@@ -1,0 +1,370 @@
+//! What `lab` says to someone who does something wrong: one line, and a status that is not 0.
+
+use std::fs;
+use std::io::Read;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lab::programs::{self, PROGRAMS, Profile};
+use lab::strace;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::Pid;
+use procfs::process::{Process, Syscall, all_processes};
+use tempfile::TempDir;
+
+fn lab(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lab")).args(args).stdin(Stdio::null()).output().expect("lab can be run")
+}
+
+/// Its one line of complaint.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+/// A folder that holds the files `as_names`, each a copy of this program.
+fn folder_with(program: &str, as_names: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let path: PathBuf = programs::build(&[program], Profile::Dev).unwrap()[program].clone();
+    for name in as_names {
+        fs::copy(&path, folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn list_names_every_program() {
+    let output = lab(&["list"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for program in PROGRAMS {
+        assert!(text.contains(&format!("  {} ", program.name)), "{} is missing", program.name);
+    }
+    assert!(!text.contains('\x1b'), "colour in a pipe");
+}
+
+#[test]
+fn an_unknown_scene_is_named() {
+    let text = complaint(&lab(&["replay", "no-such-scene"]));
+    assert_eq!(text, "lab: no scene or group is called 'no-such-scene'; 'cargo lab list' names them\n");
+}
+
+#[test]
+fn an_unknown_program_is_named() {
+    let text = complaint(&lab(&["read", "no-such-program"]));
+    assert!(text == "lab: no program is called 'no-such-program'; 'cargo lab list' names them\n" || text.contains("strace"), "{text}");
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = complaint(&lab(&["replay", "two-clients", "--programs", path]));
+    assert_eq!(text, format!("lab: no executable called udpclient, udpserver under {path}\n"));
+    let text = complaint(&lab(&["replay", "two-clients", "--programs", "/no/such/folder"]));
+    assert_eq!(text, "lab: cannot read the folder /no/such/folder: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
+    let _turn = TURN.lock();
+    // If something else on this machine has the port, it is taken all the same.
+    let _taken = UdpSocket::bind("0.0.0.0:43211");
+    let text = complaint(&lab(&["replay", "two-clients", "--no-namespaces"]));
+    assert!(text.starts_with("lab: UDP port 43211 is taken by "), "{text}");
+    assert!(text.contains(" (pid ") && text.ends_with("; end it, or run where lab may use network namespaces\n"), "{text}");
+
+    let output = lab(&["replay", "two-clients"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    // Where there are no namespaces to be had, the port is in the way, and the message says so.
+    assert!(output.status.success() || text.contains("network namespaces"), "{text}");
+}
+
+/// Those who need the ports of the network that all share, and those who take them.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_path_in_the_way_is_named_where_it_matters() {
+    let _turn = TURN.lock();
+    let play = |scene| lab(&["replay", scene, "--no-namespaces"]);
+    let path = Path::new("/tmp/unix_udp_client");
+    // What someone else has there is left alone.
+    let Ok(()) = fs::create_dir(path) else { return };
+    let (concerned, other) = (play("path-datagram"), play("udpclient-usage"));
+    fs::remove_dir(path).unwrap();
+    let text = complaint(&concerned);
+    if !text.contains(" port ") {
+        assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
+        assert!(other.status.success(), "{other:?}");
+    }
+}
+
+#[test]
+fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
+    let folder = folder_with("udpserver", &["udpclient"]);
+    let output = lab(&["replay", "udpclient-usage", "--limit", "1", "--programs", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.starts_with("lab: scene udpclient-usage went otherwise: udp-basic/README.md:"), "{text}");
+    assert!(text.contains("client did not write this line: time-out after 1 s; client is blocked in recvfrom"), "{text}");
+    assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
+}
+
+/// What lab says with a PATH on which strace is this script, or is not.
+fn with_strace(script: Option<&str>, args: &[&str]) -> String {
+    let folder = TempDir::new().unwrap();
+    if let Some(script) = script {
+        let path = folder.path().join("strace");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(args).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
+    complaint(&output)
+}
+
+#[test]
+fn what_is_wrong_with_strace_is_named() {
+    let strace_with = |script| with_strace(script, &["strace", "two-clients"]);
+    let missing = "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n";
+    assert_eq!(strace_with(None), missing);
+    // Nothing is built or played before that is said.
+    assert_eq!(with_strace(None, &["replay", "one-client", "socketpair-fails"]), missing);
+    let old = "#!/bin/sh\necho 'strace -- version 4.26'\n";
+    assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.11 is needed\n");
+    let other = "#!/bin/sh\necho 'another tool'\n";
+    assert_eq!(strace_with(Some(other)), "lab: this strace does not say its version; 5.11 is needed\n");
+    let forbidden = "#!/bin/sh\n[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\necho 'strace: PTRACE_TRACEME: Operation not permitted' >&2\nexit 1\n";
+    assert_eq!(strace_with(Some(forbidden)), "lab: strace may not trace here (strace: PTRACE_TRACEME: Operation not permitted); a container needs the capability SYS_PTRACE\n");
+}
+
+#[test]
+fn what_cannot_be_traced_is_named() {
+    let text = complaint(&lab(&["strace", "no-such-thing"]));
+    assert!(text == "lab: no scene or program is called 'no-such-thing'; 'cargo lab list' names them\n" || text.contains("strace"), "{text}");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = complaint(&lab(&["check", "two-clients", "--originals", path]));
+    assert!(
+        text.starts_with("lab: the C originals are looked for by file name; clone and build them as their own README says: no executable called udpclient, udpserver under ")
+            || text.contains("strace"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_port_is_shown_beside_its_original() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("chap-6")).unwrap();
+    fs::write(folder.path().join("chap-6/udpclient.c"), "first\n\tsecond\n").unwrap();
+    let output = lab(&["read", "udpclient", "--originals", folder.path().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].starts_with("   2     second  ") && lines[1].ends_with("| #![no_std]"), "{}", lines[1]);
+    assert!(lines[15].contains("socket(AF_INET, SOCK_DGRAM, 0)") && lines[15].starts_with("  16 "), "{}", lines[15]);
+    assert_eq!(complaint(&lab(&["read", "nothing"])), "lab: no program is called 'nothing'; 'cargo lab list' names them\n");
+    let text = complaint(&lab(&["read", "udpserver", "--originals", folder.path().to_str().unwrap()]));
+    assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
+}
+
+#[test]
+fn sockets_are_listed_by_number_and_by_name() {
+    let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let output = lab(&["sockets", &process::id().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let row = text.lines().find(|line| line.contains(&ours.local_addr().unwrap().to_string())).unwrap_or_else(|| panic!("{text}"));
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!((cells[2], cells[4], cells[5], cells[6], cells[7]), ("udp", "-", "CLOSE", "0", "0"));
+
+    // A name longer than the 15 characters that the kernel keeps.
+    let name = "a-program-that-sleeps";
+    let mut sleeper = Command::new("sleep").arg0(format!("/bin/{name}")).arg("60").spawn().unwrap();
+    let output = lab(&["sockets", name]);
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, format!("{name}  process {}\nhas no socket\n", sleeper.id()));
+}
+
+#[test]
+fn a_process_that_is_not_there_or_not_ours_is_named() {
+    let text = complaint(&lab(&["sockets", "999999999"]));
+    assert_eq!(text, "lab: there is no process 999999999\n");
+    let text = complaint(&lab(&["sockets", "no-such-program"]));
+    assert_eq!(text, "lab: no program called no-such-program is running\n");
+
+    let mut other = Command::new(env!("CARGO_BIN_EXE_lab"));
+    other.args(["sockets", "1"]);
+    if nix::unistd::getuid().is_root() {
+        // Nobody.
+        other.uid(65534);
+    }
+    // It may not be allowed to run lab from here.
+    let Ok(output) = other.output() else { return };
+    assert_eq!(complaint(&output), "lab: the descriptors of process 1 are for its user and for root to see\n");
+}
+
+#[test]
+fn ctrl_c_works_where_a_shell_ignores_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "datagram-pair", "--limit", "3"]).stdin(Stdio::null());
+    // SAFETY: the closure makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            signal(Signal::SIGINT, SigHandler::SigIgn)?;
+            Ok(())
+        });
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(lab.stdout.take());
+    let mut text = String::new();
+    lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
+}
+
+/// The command with the signals' default actions: a shell ignores SIGINT for what it starts in the
+/// background, as these tests may be.
+fn with_default_signals(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure makes system calls alone.
+    unsafe {
+        command.pre_exec(|| {
+            for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                signal(number, SigHandler::SigDfl)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// `lab replay` of a scene in which, with these programs, one waits for a message and `lab` for a line.
+fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Child {
+    let programs = programs.to_str().unwrap();
+    with_default_signals(&mut Command::new(env!("CARGO_BIN_EXE_lab")))
+        .args(["replay", scene, "--limit", "60", "--programs", programs])
+        .env("TMPDIR", folders)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The processes that work in a folder below this one, by name.
+fn at_work_in(folder: &Path) -> Vec<String> {
+    let is_there = |process: &Process| process.cwd().is_ok_and(|cwd| cwd.starts_with(folder));
+    let processes = all_processes().unwrap().flatten().filter(is_there);
+    processes.filter_map(|process| Some(process.stat().ok()?.comm)).collect()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "time-out: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn lab_folders(folders: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folders).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    // The second starts its program behind a strace.
+    let cases = [("udpclient-usage", "udpclient", "udpclient"), ("socketpair-fails", "unix10", "strace")];
+    for (scene, program, starts) in cases.into_iter().filter(|(_, _, starts)| *starts != "strace" || strace::available().is_ok()) {
+        let programs = folder_with("udpserver", &[program]);
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            let folders = TempDir::new().unwrap();
+            let mut lab = waiting_lab(programs.path(), scene, folders.path());
+            let at_work = || at_work_in(folders.path());
+            wait_until("the programs", || ["lab", starts, program].iter().all(|name| at_work().iter().any(|at_work| at_work == name)));
+            kill(Pid::from_raw(lab.id() as i32), signal).unwrap();
+            let end = lab.wait().unwrap();
+            assert_eq!(end.signal(), Some(signal as i32), "{scene}, {signal}: {end}");
+            assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new(), "{scene}, {signal}");
+            wait_until("the programs' end", || at_work().is_empty());
+            let mut text = String::new();
+            lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_a_pause() {
+    let programs = folder_with("udpclient", &["udpclient"]);
+    let folders = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
+    let mut lab = with_default_signals(&mut command).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let pid = lab.id() as i32;
+    let pauses = || matches!(Process::new(pid).and_then(|lab| lab.syscall()), Ok(Syscall::Blocked { argument_registers, .. }) if argument_registers[1..3] == [0, 60000]);
+    wait_until("the pause", pauses);
+    kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
+    wait_until("its end", || lab.try_wait().unwrap().is_some_and(|end| end.signal() == Some(Signal::SIGINT as i32)));
+    assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_so() {
+    let programs = folder_with("udpserver", &["udpclient"]);
+    let folders = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "udpclient-usage", "--limit", "2", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
+    // SAFETY: the closure makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            signal(Signal::SIGHUP, SigHandler::SigIgn)?;
+            Ok(())
+        });
+    }
+    let lab = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the program", || at_work_in(folders.path()).iter().any(|name| name == "udpclient"));
+    kill(Pid::from_raw(lab.id() as i32), Signal::SIGHUP).unwrap();
+    let output = lab.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("time-out after 2 s"), "{output:?}");
+}
+
+#[test]
+fn what_a_killed_lab_leaves_the_next_one_removes() {
+    let programs = folder_with("udpserver", &["udpclient"]);
+    let folders = TempDir::new().unwrap();
+    let mut killed = waiting_lab(programs.path(), "udpclient-usage", folders.path());
+    let is_at_work = |times: usize| at_work_in(folders.path()).iter().filter(|name| *name == "udpclient").count() == times;
+    wait_until("the program", || is_at_work(1));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    // Its terminal is gone, and so is the program.
+    wait_until("the program's end", || is_at_work(0));
+    let left = lab_folders(folders.path());
+    assert_eq!(left.len(), 1, "{left:?}");
+
+    let mut lives = waiting_lab(programs.path(), "udpclient-usage", folders.path());
+    wait_until("the program", || is_at_work(1));
+    let kept = lab_folders(folders.path());
+    assert!(kept.len() == 1 && kept != left, "{kept:?}");
+    let mut third = waiting_lab(programs.path(), "udpclient-usage", folders.path());
+    wait_until("the programs", || is_at_work(2));
+    assert!(lab_folders(folders.path()).contains(&kept[0]));
+    for lab in [&mut lives, &mut third] {
+        kill(Pid::from_raw(lab.id() as i32), Signal::SIGTERM).unwrap();
+        lab.wait().unwrap();
+    }
+}

@@ -1,0 +1,111 @@
+//! The fixes in the sources and the tables in the READMEs say the same, and each names a test.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use lab::programs::{self, PROGRAMS, root};
+use lab::scene;
+use regex_lite::Regex;
+use trials::fixes::{self, Fix};
+use trials::reverts::{self, Shown};
+
+fn in_sources() -> BTreeSet<Fix> {
+    let mark = Regex::new(r"// fix: (.+)$|/\* fix: (.+?) \*/").unwrap();
+    let mut fixes = BTreeSet::new();
+    for program in &PROGRAMS {
+        let text = fs::read_to_string(root().join(program.source())).unwrap();
+        for (line, number) in text.lines().zip(1..) {
+            for found in mark.captures_iter(line) {
+                let name = found.get(1).or(found.get(2)).expect("one of the two matched").as_str();
+                fixes.insert(Fix { program: program.name.to_owned(), line: number, name: name.to_owned() });
+            }
+        }
+    }
+    fixes
+}
+
+#[test]
+fn the_tables_list_every_fix() {
+    let listed: BTreeSet<Fix> = fixes::rows(root()).unwrap().into_iter().flat_map(|row| row.fixes).collect();
+    let marked = in_sources();
+    assert!(!marked.is_empty());
+    assert_eq!(marked.difference(&listed).collect::<Vec<_>>(), Vec::<&Fix>::new(), "marked in the source, but in no table");
+    assert_eq!(listed.difference(&marked).collect::<Vec<_>>(), Vec::<&Fix>::new(), "in a table, but not marked in the source");
+}
+
+#[test]
+fn each_fix_names_a_scene_that_runs_the_program() {
+    let reverts = reverts::read(root()).unwrap();
+    let scenes = scene::read_all(programs::root()).unwrap();
+    for row in fixes::rows(root()).unwrap() {
+        if row.scenes().is_empty() {
+            for fix in &row.fixes {
+                let shown = &reverts.iter().find(|revert| revert.fix == *fix).unwrap_or_else(|| panic!("tests/trials/reverts.tsv lacks {fix:?}")).shown;
+                let says = match shown {
+                    Shown::Rustc => row.test.starts_with("the compiler: "),
+                    Shown::Faults => row.test.contains("`cargo lab faults`"),
+                    Shown::Reading => row.test.ends_with("the line is read"),
+                    _ => false,
+                };
+                assert!(says, "{}:{}: {}: the test '{}', but in tests/trials/reverts.tsv {shown:?}", fix.program, fix.line, fix.name, row.test);
+            }
+            continue;
+        }
+        let find = |name: &&str| scenes.iter().find(|scene| scene.name == **name).unwrap_or_else(|| panic!("no scene is called {name}"));
+        let programs: Vec<&str> = row.scenes().iter().flat_map(|name| find(name).programs()).collect();
+        for fix in &row.fixes {
+            assert!(programs.contains(&fix.program.as_str()), "{}:{}: {}: {} does not run it", fix.program, fix.line, fix.name, row.test);
+        }
+    }
+}
+
+#[test]
+fn every_added_check_is_a_fix() {
+    for program in &PROGRAMS {
+        let text = fs::read_to_string(root().join(program.source())).unwrap();
+        for (line, number) in text.lines().zip(1..) {
+            assert!(!line.contains("check(") || line.contains(" fix: "), "{}:{number}: a check without its fix", program.name);
+        }
+    }
+}
+
+/// The line of the source that is fixed there, without its comments.
+fn code(fix: &Fix) -> String {
+    let program = programs::find(&fix.program).unwrap_or_else(|| panic!("no program is called {}", fix.program));
+    let text = fs::read_to_string(root().join(program.source())).unwrap();
+    let line = text.lines().nth(fix.line - 1).unwrap_or_else(|| panic!("{} has no line {}", fix.program, fix.line));
+    Regex::new(r"// .*$|/\* .*? \*/").unwrap().replace_all(line, "").into_owned()
+}
+
+#[test]
+fn an_array_has_the_size_that_its_row_says() {
+    let cell = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
+    let mut arrays = 0;
+    for row in fixes::rows(root()).unwrap() {
+        let Some(found) = cell.captures(&row.port) else { continue };
+        for fix in &row.fixes {
+            let code = code(fix);
+            assert!(code.contains(&format!(" {}: ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
+            arrays += 1;
+        }
+    }
+    assert!(arrays > 0);
+}
+
+#[test]
+fn a_type_is_the_one_that_its_row_says() {
+    let mut types = 0;
+    for row in fixes::rows(root()).unwrap().iter().filter(|row| ["ssize_t as int", "socklen_t as int"].contains(&row.fixes[0].name.as_str())) {
+        for fix in &row.fixes {
+            let code = code(fix);
+            let wanted = match (row.port.as_str(), fix.name.as_str()) {
+                ("`%zd`", _) => vec!["%zd"],
+                (_, "socklen_t as int") => vec!["socklen_t"],
+                _ => vec!["ssize_t", "%zd"],
+            };
+            assert!(wanted.iter().any(|wanted| code.contains(wanted)), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
+            types += 1;
+        }
+    }
+    assert!(types > 0);
+}
