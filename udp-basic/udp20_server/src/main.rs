@@ -14,7 +14,7 @@ pub unsafe extern "C" fn main() -> c_int {
 
     let sockfd: c_int = check(socket(AF_INET, SOCK_DGRAM, 0), c"socket failed");
 
-    let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed();
+    let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed(); // fix: address not zeroed
     serverAddr.sin_family = AF_INET as sa_family_t;
     serverAddr.sin_port = htons(9501);
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
