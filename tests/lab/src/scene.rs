@@ -22,8 +22,8 @@
 //! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}` for a byte of that name, and `{xff}` for
 //! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
 //! [numbers](crate::numbers) that the kernel picks. A command is split into words as a shell does it,
-//! and may end in the redirections `< FILE`, `> FILE`, `<&-` and `>&-` (closed). A line that begins
-//! with `#` is a comment.
+//! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). A line that
+//! begins with `#` is a comment.
 //!
 //! The row of a socket is its descriptor, protocol, local address, remote address and state, as
 //! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
@@ -374,11 +374,14 @@ pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
     scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
-/// The scenes of every group's README under `root`, in the groups' order.
+/// The texts of a group that have scenes.
+pub const TEXTS: [&str; 2] = ["README.md", "FIXES.md"];
+
+/// The scenes of every group's texts under `root`, in the groups' order.
 pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
     let mut scenes: Vec<Scene> = Vec::new();
-    for group in GROUPS {
-        let file = Path::new(group).join("README.md");
+    for (group, text) in GROUPS.iter().flat_map(|group| TEXTS.map(|text| (group, text))) {
+        let file = Path::new(group).join(text);
         let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
         for scene in parse(group, &file, &text)? {
             if let Some(other) = scenes.iter().find(|other| other.name == scene.name) {
@@ -499,12 +502,16 @@ fn parse_command(text: &str) -> Result<Command> {
     Ok(Command { text: text.to_owned(), user, words, redirections })
 }
 
-/// Takes `< FILE`, `<FILE`, `> FILE`, `<&-` and `>&-` off the end of a command line.
+/// Takes `< FILE`, `<FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` off the end of a command line.
 fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
-    let Some(first) = words.iter().position(|word| word.starts_with(['<', '>'])) else { return Ok(Vec::new()) };
+    let Some(first) = words.iter().position(|word| word.starts_with(['<', '>']) || word.starts_with("2>")) else { return Ok(Vec::new()) };
     let mut redirections = Vec::new();
     let mut rest = words.drain(first..);
     while let Some(word) = rest.next() {
+        if word == "2>&-" {
+            redirections.push(Redirection::Close(2));
+            continue;
+        }
         let (sign, path) = word.split_at(1);
         let path = if path.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
         redirections.push(match (sign, path.as_str()) {
@@ -513,7 +520,7 @@ fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
             (">", "&-") => Redirection::Close(1),
             ("<", _) => Redirection::From(path.into()),
             (">", _) if !path.starts_with(['>', '&']) => Redirection::To(path.into()),
-            _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-"),
+            _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-, 2>&-"),
         });
     }
     Ok(redirections)
@@ -615,6 +622,7 @@ mod tests {
         let from = |path: &str| Redirection::From(path.into());
         assert_eq!(command("a b").unwrap(), ("a b".into(), vec![]));
         assert_eq!(command("a <&- >&-").unwrap(), ("a".into(), vec![Redirection::Close(0), Redirection::Close(1)]));
+        assert_eq!(command("a 2>&- > f").unwrap(), ("a".into(), vec![Redirection::Close(2), Redirection::To("f".into())]));
         assert_eq!(command("a b < lines >/dev/full").unwrap(), ("a b".into(), vec![from("lines"), Redirection::To("/dev/full".into())]));
         assert_eq!(command("sudo -u nobody a </dev/null").unwrap(), ("a".into(), vec![from("/dev/null")]));
         for text in ["a <", "a >> b", "a >&2", "a < b c", "< b"] {
