@@ -16,6 +16,7 @@ pub mod play;
 pub mod programs;
 pub mod scene;
 pub mod signals;
+pub mod sock;
 pub mod sockets;
 pub mod stage;
 pub mod strace;

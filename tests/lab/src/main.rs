@@ -14,6 +14,7 @@ use commands::{Check, Read, Record, Replay, Strace};
 use lab::peer::Peer;
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
+use lab::sock::Sock;
 use lab::sockets;
 
 /// Plays the experiments of the READMEs with the real programs.
@@ -44,6 +45,8 @@ enum Task {
         #[arg(value_name = "PID|PROGRAM")]
         whose: String,
     },
+    /// A shell whose commands are the socket calls
+    Sock(Sock),
     /// Talks to a program as none of the programs does; for scenes
     #[command(subcommand, hide = true)]
     Peer(Peer),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Check(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Sockets { whose } => list_sockets(&whose),
+        Task::Sock(sock) => sock.run(),
         Task::Peer(peer) => peer.run(),
     };
     lab::exit("lab", outcome)
