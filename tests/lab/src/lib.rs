@@ -11,7 +11,6 @@ pub mod golden;
 pub mod mask;
 pub mod memory;
 pub mod numbers;
-pub mod peer;
 pub mod play;
 pub mod programs;
 pub mod scene;

@@ -11,7 +11,6 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use commands::{Check, Read, Record, Replay, Strace};
-use lab::peer::Peer;
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
 use lab::sock::Sock;
@@ -47,9 +46,6 @@ enum Task {
     },
     /// A shell whose commands are the socket calls
     Sock(Sock),
-    /// Talks to a program as none of the programs does; for scenes
-    #[command(subcommand, hide = true)]
-    Peer(Peer),
 }
 
 fn main() -> ExitCode {
@@ -63,7 +59,6 @@ fn main() -> ExitCode {
         Task::Record(options) => options.run(),
         Task::Sockets { whose } => list_sockets(&whose),
         Task::Sock(sock) => sock.run(),
-        Task::Peer(peer) => peer.run(),
     };
     lab::exit("lab", outcome)
 }

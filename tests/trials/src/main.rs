@@ -1,14 +1,15 @@
 //! The tool `trials`; `cargo trials help` tells what it does.
 
 mod commands;
+mod peer;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use commands::{Faults, Hostile, Load, Memory, Random, Reverts};
-use lab::peer::Peer;
 use lab::sock::Sock;
+use peer::Peer;
 
 /// Tries what can go wrong: on the ports and, with --originals, on the C programs.
 #[derive(Parser)]
