@@ -143,6 +143,22 @@ impl Scene {
         self.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
     }
 
+    /// The tools of the machine that its steps start, other than strace: `mkdir`, `rm`.
+    pub fn tools(&self) -> Vec<&str> {
+        let mut tools: Vec<&str> = Vec::new();
+        for step in &self.steps {
+            if let Action::Start(command) = &step.action
+                && let [tool, ..] = command.words.as_slice()
+                && !["lab", "strace"].contains(&tool.as_str())
+                && programs::find(tool).is_none()
+                && !tools.contains(&tool.as_str())
+            {
+                tools.push(tool);
+            }
+        }
+        tools
+    }
+
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
     pub fn parting(&self, who: &str) -> Option<&Parting> {
         let (of, is_child) = who.strip_suffix(" child").map_or((who, false), |of| (of, true));

@@ -107,7 +107,7 @@ pub fn refusal() -> Option<String> {
 }
 
 /// A user namespace if we need one, then a mount namespace whose mounts stay in it.
-fn enter_namespaces() -> Result<()> {
+pub fn enter_namespaces() -> Result<()> {
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
@@ -123,7 +123,7 @@ fn enter_namespaces() -> Result<()> {
 }
 
 /// Another network of our own, in which a datagram has reached us.
-fn new_network() -> Result<()> {
+pub fn new_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
     loopback_up().context("loopback")?;
     let echo = || -> io::Result<()> {

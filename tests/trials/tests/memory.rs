@@ -1,8 +1,9 @@
 //! The scenes with the ports' memory watched: all of them with AddressSanitizer, and one exchange of
 //! each pair with memcheck, which is slow. `cargo lab memory` has memcheck watch them all.
 
-#[path = "../../lab/tests/common/mod.rs"]
-mod common;
+#[path = "../../lab/tests/harness/support.rs"]
+#[allow(dead_code)]
+mod support;
 
 use std::fs;
 
@@ -18,9 +19,9 @@ const EXCHANGES: [&str; 12] =
 const TOOL: &str = env!("CARGO_BIN_EXE_trials");
 
 fn main() {
-    let arguments = common::arguments();
+    let arguments = support::arguments();
     let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
-    let builds = common::Builds::make(&arguments);
+    let builds = support::Builds::make(&arguments);
     let asan = TempDir::new().expect("the system has a folder for temporary files");
     let mut no_asan = None;
     if !arguments.list {
@@ -36,14 +37,14 @@ fn main() {
         let of_group = |scene: &&Scene| scene.group == group && memory::can_watch(scene);
         let names: Vec<String> = scenes.iter().filter(of_group).map(|scene| scene.name.clone()).collect();
         let folder = asan.path().to_owned();
-        trials.push(common::trial(format!("asan/{group}"), no_asan.as_deref(), move || {
+        trials.push(support::trial(format!("asan/{group}"), no_asan.as_deref(), move || {
             let names = names.iter().map(String::as_str);
-            common::run(TOOL, &["memory", "--tool", "asan"].into_iter().chain(names).collect::<Vec<_>>(), &[&folder])
+            support::run(TOOL, &["memory", "--tool", "asan"].into_iter().chain(names).collect::<Vec<_>>(), &[&folder])
         }));
     }
     for name in EXCHANGES {
         let folder = builds.folder(Profile::Release);
-        trials.push(common::trial(format!("memcheck/{name}"), no_memcheck.as_deref(), move || common::run(TOOL, &["memory", name], &[&folder])));
+        trials.push(support::trial(format!("memcheck/{name}"), no_memcheck.as_deref(), move || support::run(TOOL, &["memory", name], &[&folder])));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop((builds, asan));
