@@ -263,7 +263,7 @@ pub fn add(cases: &mut Cases) {
         }
         cases.add(name, "five-at-once", five_at_once(server));
         cases.add(name, "sends-and-leaves", sends_and_leaves(server));
-        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full")] {
+        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full"), ("stderr-closed", " 2>&-")] {
             cases.add(name, what, redirected(server, rest));
         }
         if server.kind == "udp" || name == "unix30_udp_server" {

@@ -195,6 +195,11 @@ fn add_descriptors(cases: &mut Cases, client: &Client) {
     client.exchange(&mut script, " >/dev/full", b"g1\ng2\n", &[b"Hi, g1\n", b"Hi, g2\n"]);
     cases.add(client.name, "stdout-full", client.close(script));
 
+    // The socket is descriptor 2, and there is nothing to complain of.
+    let mut script = Script::default();
+    client.exchange(&mut script, " 2>&-", b"g1\ng2\n", &[b"Hi, g1\n", b"Hi, g2\n"]);
+    cases.add(client.name, "stderr-closed", client.close(script));
+
     // The socket is descriptor 1, and what is printed goes to the server.
     let mut script = Script::default();
     script.file("lines", b"g1\n");
@@ -240,7 +245,8 @@ fn add_paths(cases: &mut Cases, client: &Client) {
 }
 
 /// Behind a command: descriptors, and arguments that nobody looks at.
-const RESTS: [(&str, &str); 4] = [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-full", " >/dev/full"), ("arguments", " '' {a*100000} 255.255.255.255 /")];
+const RESTS: [(&str, &str); 5] =
+    [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-full", " >/dev/full"), ("stderr-closed", " 2>&-"), ("arguments", " '' {a*100000} 255.255.255.255 /")];
 
 fn unix20_tcp_client(cases: &mut Cases) {
     const NAME: &str = "unix20_tcp_client";
