@@ -13,12 +13,14 @@ pub mod memory;
 pub mod numbers;
 pub mod peer;
 pub mod play;
+pub mod proc;
 pub mod programs;
 pub mod scene;
 pub mod signals;
 pub mod sockets;
 pub mod stage;
 pub mod strace;
+pub mod terminal;
 pub mod time_wait;
 pub mod trace;
 
