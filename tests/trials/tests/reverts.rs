@@ -1,4 +1,4 @@
-//! `tests/trials/reverts.tsv` says of each fix how to put it back; `cargo lab reverts` does so and sees that
+//! `tests/trials/reverts.tsv` says of each fix how to put it back; `cargo trials reverts` does so and sees that
 //! it is noticed, which takes minutes.
 
 use std::collections::BTreeSet;

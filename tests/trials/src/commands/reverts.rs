@@ -1,8 +1,8 @@
-//! `lab reverts`.
+//! `trials reverts`.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -69,7 +69,7 @@ fn what(shown: &Shown) -> String {
         Shown::Asan(name) => format!("AddressSanitizer in scene {name}"),
         Shown::Faults => "the faults".to_owned(),
         Shown::Hostile(name) => format!("the hostile input {name}"),
-        Shown::Reading => "who reads the line: tests/tests/reverts.rs".to_owned(),
+        Shown::Reading => "who reads the line: tests/trials/tests/reverts.rs".to_owned(),
     }
 }
 
@@ -77,11 +77,14 @@ fn what(shown: &Shown) -> String {
 struct Bench {
     copy: TempDir,
     ports: TempDir,
+    /// The tool that plays and compares scenes.
+    lab: PathBuf,
 }
 
 impl Bench {
     fn set() -> Result<Bench> {
-        let bench = Bench { copy: TempDir::new()?, ports: TempDir::new()? };
+        let lab = programs::build(&["lab"], Profile::Dev)?["lab"].clone();
+        let bench = Bench { copy: TempDir::new()?, ports: TempDir::new()?, lab };
         copy(programs::root(), bench.copy.path())?;
         for (name, path) in programs::build(&PROGRAMS.map(|program| program.name), Profile::Dev)? {
             fs::copy(path, bench.ports.path().join(name))?;
@@ -123,9 +126,10 @@ impl Bench {
             Shown::Faults => &["faults", program],
             Shown::Hostile(name) => &["hostile", name],
         };
-        let mut command = Command::new(format!("/proc/{}/exe", process::id()));
+        let trials = format!("/proc/{}/exe", process::id()).into();
+        let mut command = Command::new(if matches!(revert.shown, Shown::Scene(_) | Shown::Calls(_)) { &self.lab } else { &trials });
         command.args(args).arg("--programs").arg(folder.path()).stdin(Stdio::null());
-        Ok(command.output().context("cannot run lab")?.status.success())
+        Ok(command.output().context("cannot run lab or trials")?.status.success())
     }
 }
 

@@ -223,6 +223,11 @@ fn add_descriptors(cases: &mut Cases, client: &Client) {
     client.exchange(&mut script, " >/dev/full", b"g1\ng2\n", &[b"Hi, g1", b"Hi, g2"]);
     cases.add(client.name, "stdout-full", client.close(script));
 
+    // The socket is descriptor 2, and there is nothing to complain of.
+    let mut script = Script::default();
+    client.exchange(&mut script, " 2>&-", b"g1\ng2\n", &[b"Hi, g1", b"Hi, g2"]);
+    cases.add(client.name, "stderr-closed", client.close(script));
+
     // The socket is descriptor 1, and what is printed goes there at the end: to the server, if the
     // socket is connected.
     let mut script = Script::default();
@@ -338,7 +343,14 @@ impl Note {
             cases.add(self.name, format!("answer-{what}"), self.case("", "", &answer));
         }
         cases.add(self.name, "answer-of-a-stranger", self.case("", " --stranger", b"surprise"));
-        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full"), ("arguments", " '' {a*100000} 255.255.255.255 /")] {
+        for (what, rest) in [
+            ("stdin-closed", " <&-"),
+            ("stdin-empty", " </dev/null"),
+            ("stdout-closed", " >&-"),
+            ("stdout-full", " >/dev/full"),
+            ("stderr-closed", " 2>&-"),
+            ("arguments", " '' {a*100000} 255.255.255.255 /"),
+        ] {
             cases.add(self.name, what, self.case(rest, "", b"hello"));
         }
         if self.kind == "dgram" {

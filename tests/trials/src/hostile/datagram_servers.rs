@@ -263,7 +263,7 @@ pub fn add(cases: &mut Cases) {
         }
         cases.add(name, "five-at-once", five_at_once(server));
         cases.add(name, "sends-and-leaves", sends_and_leaves(server));
-        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full")] {
+        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full"), ("stderr-closed", " 2>&-")] {
             cases.add(name, what, redirected(server, rest));
         }
         if server.kind == "udp" || name == "unix30_udp_server" {
@@ -472,6 +472,15 @@ fn abstract_name(server: &Server) -> Script {
 /// A path that leaves no room for a NUL.
 fn name_of_108(server: &Server) -> Script {
     let mut stage = Stage::new(server);
+    if server.name == "unixdataserver" {
+        // It gives sendto the length that it has from recvfrom, which is one too many.
+        stage.script.start("hostile", &stage.send_as(" --from {h*108}", " --leave", &[b"g1"]));
+        stage.script.ends("hostile", "0");
+        stage.script.says("server", "Receive: g1 \nnow sending: Hi, g1 \n");
+        stage.script.complains("server", "sendto error: Invalid argument (22)");
+        stage.ends("1");
+        return stage.close();
+    }
     stage.script.start("hostile", &stage.send_as(" --from {h*108}", " --count", &[b"g1"]));
     let answer = stage.serve(b"g1", "pid").unwrap_or_default();
     stage.script.says("hostile", counted(&answer));

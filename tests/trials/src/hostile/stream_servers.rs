@@ -290,7 +290,7 @@ pub fn add(cases: &mut Cases) {
         cases.add(name, "says-nothing-more", says_nothing_more(server));
         cases.add(name, "three-pieces", three_pieces(server));
         cases.add(name, "three-at-once", three_at_once(server));
-        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-full", " >/dev/full"), ("stdout-closed", " >&-")] {
+        for (what, rest) in [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-full", " >/dev/full"), ("stdout-closed", " >&-"), ("stderr-closed", " 2>&-")] {
             cases.add(name, what, redirected(server, rest));
         }
         if server.kind == "tcp" {
@@ -507,7 +507,7 @@ fn redirected(server: &Server, rest: &str) -> Script {
     stage.script.says("client", counted(&answers));
     stage.script.ends("client", "0");
     // What is printed goes to the socket that listens, which nobody can write to.
-    let is_lost = rest.contains(">&-") && server.takes_one;
+    let is_lost = rest == " >&-" && server.takes_one;
     stage.ends(if is_lost && server.kind == "tcp" { "SIGPIPE" } else { "0" });
     stage.close()
 }
