@@ -2,12 +2,19 @@
 
 mod commands;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Parser, Subcommand};
 
-use commands::{Faults, Hostile, Load, Memory, Random, Reverts};
+use commands::{Hostile, Load, Memory, Random, Reverts};
 use lab::peer::Peer;
+use lab::programs::{self, PROGRAMS, Profile};
+use lab::scene::{self, Scene};
+use lab::strace;
+use trials::faults::{self, Row};
+use trials::verdict::{Players, Tally};
 
 /// Tries what can go wrong: on the ports and, with --originals, on the C programs.
 #[derive(Parser)]
@@ -47,4 +54,73 @@ fn main() -> ExitCode {
         Task::Peer(peer) => return lab::exit("lab", peer.run()),
     };
     lab::exit("trials", outcome)
+}
+
+/// Where the programs come from.
+#[derive(Args)]
+struct Source {
+    /// Do the same to the C programs in this folder, and compare
+    #[arg(long, value_name = "DIR")]
+    originals: Option<PathBuf>,
+    /// Which build of the ports
+    #[arg(long, value_enum, default_value = "release")]
+    profile: Profile,
+    /// Take the ports from this folder, by file name, instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
+impl Source {
+    fn players(&self, names: &[&str]) -> Result<Players> {
+        Players::find(names, self.programs.as_deref(), self.profile, self.originals.as_deref())
+    }
+}
+
+/// The programs of these names, or all of them if there is no name.
+fn chosen(names: &[String]) -> Result<Vec<&'static str>> {
+    if let Some(name) = names.iter().find(|name| programs::find(name).is_none()) {
+        bail!("no program is called '{name}'; 'cargo lab list' names them");
+    }
+    Ok(PROGRAMS.iter().map(|program| program.name).filter(|program| names.is_empty() || names.iter().any(|name| name == program)).collect())
+}
+
+#[derive(Args)]
+struct Faults {
+    /// Programs whose calls to make fail; none: all
+    #[arg(value_name = "PROGRAM")]
+    names: Vec<String>,
+    /// Try each row of tests/trials/faults.tsv once: its first error, at the first of its times
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Faults {
+    fn run(&self) -> Result<()> {
+        strace::available()?;
+        let (scenes, rows, chosen) = (scene::read_all(programs::root())?, faults::rows(programs::root())?, chosen(&self.names)?);
+        let scene_of = |row: &Row| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/trials/faults.tsv: no scene is called {}", row.scene));
+        let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| chosen.contains(&row.program.as_str())).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
+        let players = self.source.players(&scene::names(&rows.iter().map(|(_, scene)| *scene).collect::<Vec<_>>()))?;
+        let (mut tried, mut signals, mut wrong, mut c) = (0, 0, Vec::new(), Tally::default());
+        for name in chosen {
+            let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
+            let report = faults::run(&of_program, &players, self.once).with_context(|| name.to_owned())?;
+            let in_c = players.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
+            anstream::println!("{name}: {} faults{in_c}", report.tried);
+            if !self.names.is_empty() {
+                report.wrong_in_c.iter().for_each(|line| anstream::println!("in C: {line}"));
+            }
+            (tried, signals) = (tried + report.tried, signals + report.signals);
+            wrong.extend(report.wrong);
+            c += report.c;
+        }
+        ensure!(wrong.is_empty(), "{} times not what tests/trials/faults.tsv says\n     {}", wrong.len(), wrong.join("\n     "));
+        anstream::println!("{tried} faults, {signals} of them ended by SIGPIPE or SIGINT as in C: the ports do what tests/trials/faults.tsv says");
+        if self.source.originals.is_some() {
+            anstream::println!("in C: {c}");
+        }
+        Ok(())
+    }
 }

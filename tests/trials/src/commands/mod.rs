@@ -1,13 +1,11 @@
 //! What `trials` is told on its command line, a module for each command.
 
-mod faults;
 mod hostile;
 mod load;
 mod memory;
 mod random;
 mod reverts;
 
-pub use faults::Faults;
 pub use hostile::Hostile;
 pub use load::Load;
 pub use memory::Memory;
