@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 
-use commands::{Hostile, Load, Memory, Random, Reverts};
+use commands::{Hostile, Load, Memory, Reverts};
 use lab::peer::Peer;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::scene::{self, Scene};
 use lab::strace;
 use trials::faults::{self, Row};
+use trials::sessions::{self, Family};
 use trials::verdict::{Players, Tally};
 
 /// Tries what can go wrong: on the ports and, with --originals, on the C programs.
@@ -30,8 +31,8 @@ enum Task {
     Faults(Faults),
     /// Plays adversarial input: what no well-behaved client, server or shell would do
     Hostile(Hostile),
-    /// Plays exchanges drawn at random
-    Random(Random),
+    /// Plays what people may do at the terminals of a server and its clients, drawn at random
+    Sessions(Sessions),
     /// Watches the programs' memory in the scenes
     Memory(Memory),
     /// Sends messages from many clients at once, and ^C at random moments
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Task::Faults(options) => options.run(),
         Task::Hostile(options) => options.run(),
-        Task::Random(options) => options.run(),
+        Task::Sessions(options) => options.run(),
         Task::Memory(options) => options.run(),
         Task::Load(options) => options.run(),
         Task::Reverts(options) => options.run(),
@@ -120,6 +121,42 @@ impl Faults {
         anstream::println!("{tried} faults, {signals} of them ended by SIGPIPE or SIGINT as in C: the ports do what tests/trials/faults.tsv says");
         if self.source.originals.is_some() {
             anstream::println!("in C: {c}");
+        }
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+struct Sessions {
+    /// Servers, with their clients; none: all
+    #[arg(value_enum, value_name = "FAMILY")]
+    families: Vec<Family>,
+    /// How many sessions of each
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    count: u32,
+    /// Draw those of this number [default: another each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Sessions {
+    fn run(&self) -> Result<()> {
+        strace::available()?;
+        let families = if self.families.is_empty() { &Family::ALL } else { self.families.as_slice() };
+        let players = self.source.players(&families.iter().flat_map(|family| family.programs()).collect::<Vec<_>>())?;
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+        for family in families {
+            let server = family.programs().pop().unwrap_or_default();
+            let played = sessions::run(*family, self.count, seed, &players, |played| {
+                if played.sessions % 50 == 0 {
+                    anstream::eprintln!("{server}: {} of {} sessions", played.sessions, self.count);
+                }
+            })
+            .with_context(|| server.to_owned())?;
+            let in_c = if players.c.is_some() { format!(", {} calls the same in C", played.calls) } else { String::new() };
+            anstream::println!("{server}: {} sessions of {} steps in all{in_c} (seed {seed})", played.sessions, played.steps);
         }
         Ok(())
     }

@@ -3,11 +3,9 @@
 mod hostile;
 mod load;
 mod memory;
-mod random;
 mod reverts;
 
 pub use hostile::Hostile;
 pub use load::Load;
 pub use memory::Memory;
-pub use random::Random;
 pub use reverts::Reverts;
