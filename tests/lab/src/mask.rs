@@ -38,7 +38,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// `line` with what is not the program's doing masked, and long runs of a character folded.
+    /// `line` with what is not the program's doing masked.
     pub fn line(&mut self, line: &str) -> String {
         static PATTERNS: OnceLock<Vec<Regex>> = OnceLock::new();
         let patterns = PATTERNS.get_or_init(|| RULES.iter().map(|(_, pattern, _)| Regex::new(pattern).expect("the rules are regular expressions")).collect());
@@ -46,7 +46,7 @@ impl Mask {
         for ((kind, ..), pattern) in RULES.iter().zip(patterns) {
             line = pattern.replace_all(&line, |found: &Captures| self.replace(kind, found)).into_owned();
         }
-        fold(&without_lengths(&line))
+        without_lengths(&line)
     }
 
     fn replace(&mut self, kind: &'static str, found: &Captures) -> String {
@@ -96,6 +96,68 @@ fn without_what_has_come(line: &str) -> String {
     pattern.replace(line, "$1‹what has come›$2‹how much›").into_owned()
 }
 
+/// What stdio writes to standard output or standard error, as one write for each line of text: glibc 2.36
+/// and 2.37 cut the same bytes differently. Only complete writes are joined and cut anew, and nothing but
+/// a write may lie between them.
+pub fn by_lines_of_text(lines: &mut Vec<String>) {
+    let mut out: Vec<String> = Vec::new();
+    let mut rest = lines.drain(..).peekable();
+    while let Some(line) = rest.next() {
+        let Some((fd, text)) = whole_write(&line) else {
+            out.push(line);
+            continue;
+        };
+        let mut text = text.to_owned();
+        while let Some(next) = rest.next_if(|next| whole_write(next).is_some_and(|(next_fd, _)| next_fd == fd)) {
+            text += whole_write(&next).map_or("", |(_, text)| text);
+        }
+        for piece in cut_after_newlines(&text) {
+            let masked = piece.contains('‹');
+            let length = if masked { "‹length›".to_owned() } else { unit().find_iter(piece).count().to_string() };
+            out.push(format!("write({fd}, \"{piece}\", {length}) = {length}"));
+        }
+    }
+    drop(rest);
+    *lines = out;
+}
+
+/// The lines of a text in strace's notation, each with its `\n`.
+fn cut_after_newlines(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for newline in unit().find_iter(text).filter(|unit| unit.as_str() == r"\n") {
+        pieces.push(&text[start..newline.end()]);
+        start = newline.end();
+    }
+    if start < text.len() {
+        pieces.push(&text[start..]);
+    }
+    pieces
+}
+
+/// One byte in strace's notation.
+fn unit() -> &'static Regex {
+    static UNIT: OnceLock<Regex> = OnceLock::new();
+    UNIT.get_or_init(|| Regex::new(r"\\[0-7]{1,3}|\\x[0-9a-f]{2}|\\.|[^\\]|\\").expect("a regular expression"))
+}
+
+/// Descriptor and text of a write to standard output or error that wrote all of its bytes.
+fn whole_write(line: &str) -> Option<(&str, &str)> {
+    let (fd, rest) = line.strip_prefix("write(")?.split_once(", \"")?;
+    let (text, rest) = rest.rsplit_once("\", ")?;
+    let (length, result) = rest.split_once(") = ")?;
+    (["1", "2"].contains(&fd) && length == result).then_some((fd, text))
+}
+
+/// `line` as every architecture has it: x86-64 alone says how a handler returns, and newer ones unlink
+/// with unlinkat.
+pub fn portable(line: &str) -> String {
+    static PATTERNS: OnceLock<[Regex; 2]> = OnceLock::new();
+    let [restorer, unlinkat] =
+        PATTERNS.get_or_init(|| [r", sa_restorer=‹address \d+›|SA_RESTORER\|", r"^unlinkat\(AT_FDCWD, (.*), 0\) ="].map(|pattern| Regex::new(pattern).expect("a regular expression")));
+    unlinkat.replace(&restorer.replace_all(line, ""), "unlink($1) =").into_owned()
+}
+
 /// Whether a port is one that the kernel gives to sockets that are not bound.
 fn is_given_by_the_kernel(port: u16) -> bool {
     static RANGE: OnceLock<(u16, u16)> = OnceLock::new();
@@ -128,11 +190,9 @@ fn without_lengths(line: &str) -> String {
 }
 
 /// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.
-fn fold(line: &str) -> String {
-    static UNIT: OnceLock<Regex> = OnceLock::new();
-    let unit = UNIT.get_or_init(|| Regex::new(r"\\[0-7]{1,3}|\\x[0-9a-f]{2}|\\.|[^\\]|\\").expect("a regular expression"));
+pub fn fold(line: &str) -> String {
     let mut out = String::new();
-    let mut units = unit.find_iter(line).map(|found| found.as_str()).peekable();
+    let mut units = unit().find_iter(line).map(|found| found.as_str()).peekable();
     while let Some(unit) = units.next() {
         let mut times = 1;
         while units.next_if_eq(&unit).is_some() {
@@ -252,6 +312,44 @@ mod tests {
     #[test]
     fn runs_are_folded() {
         let line = format!(r#"write(3, "Hi, g1\n{}", 4096) = 4096"#, r"\0".repeat(4089));
-        assert_eq!(mask(&[&line]), [r#"write(3, "Hi, g1\n{\0*4089}", 4096) = 4096"#]);
+        assert_eq!([fold(&line)], [r#"write(3, "Hi, g1\n{\0*4089}", 4096) = 4096"#]);
+    }
+
+    #[test]
+    fn what_stdio_writes_is_compared_as_bytes() {
+        let by_lines = |lines: &[&str]| {
+            let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            by_lines_of_text(&mut lines);
+            lines
+        };
+        let cut = [r#"write(1, "\n", 1) = 1"#, r#"write(1, "received \"2\"\n", 13) = 13"#, r#"write(1, "x\0", 2) = 2"#, "exit_group(0) = ?"];
+        assert_eq!(by_lines(&[r#"write(1, "\nreceived \"2", 12) = 12"#, r#"write(1, "\"\nx\0", 4) = 4"#, cut[3]]), cut);
+        assert_eq!(by_lines(&cut), cut);
+        // A byte lost, added or reordered.
+        for other in [r#"write(1, "\nreceived\n", 10) = 10"#, r#"write(1, "\nreceived \"2\"\nxx\0", 17) = 17"#, r#"write(1, "received \"2\"\n\nx\0", 16) = 16"#] {
+            assert_ne!(by_lines(&[other, cut[3]]), cut);
+        }
+        // A write moved across another call, or to another descriptor; a short or a failed one.
+        for other in [
+            [r#"write(1, "a", 1) = 1"#, "exit_group(0) = ?", r#"write(1, "b\n", 2) = 2"#],
+            [r#"write(2, "a", 1) = 1"#, r#"write(1, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+            [r#"write(3, "a", 1) = 1"#, r#"write(3, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+            [r#"write(1, "a", 1) = 1"#, r#"write(1, "b\n", 2) = 1"#, "exit_group(0) = ?"],
+            [r#"write(1, "a", 1) = -1 EPIPE (Broken pipe)"#, r#"write(1, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+        ] {
+            assert_eq!(by_lines(&other), other);
+        }
+        let with_pid = by_lines(&[r#"write(1, "pid=‹pid 1›\nx", ‹length›) = ‹length›"#, r#"write(1, "y\n", 2) = 2"#]);
+        assert_eq!(with_pid, [r#"write(1, "pid=‹pid 1›\n", ‹length›) = ‹length›"#, r#"write(1, "xy\n", 3) = 3"#]);
+    }
+
+    #[test]
+    fn what_an_architecture_adds_is_left_out() {
+        let x86 = "rt_sigaction(SIGINT, {sa_handler=‹address 1›, sa_mask=[INT], sa_flags=SA_RESTORER|SA_RESTART, sa_restorer=‹address 2›}, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, 8) = 0";
+        let arm = "rt_sigaction(SIGINT, {sa_handler=‹address 1›, sa_mask=[INT], sa_flags=SA_RESTART}, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, 8) = 0";
+        assert_eq!((portable(x86).as_str(), portable(arm).as_str()), (arm, arm));
+        let unlink = r#"unlink("unixdata.sock") = -1 ENOENT (No such file or directory)"#;
+        assert_eq!(portable(r#"unlinkat(AT_FDCWD, "unixdata.sock", 0) = -1 ENOENT (No such file or directory)"#), unlink);
+        assert_eq!(portable(unlink), unlink);
     }
 }

@@ -1,25 +1,28 @@
 //! Where a scene is played: a network, a `/tmp` and a working folder that no other scene sees.
 //!
-//! Where the machine lets us have namespaces, each scene gets a network of its own (so the fixed
-//! ports 43211 and 9501 are always free) and a `/tmp` of its own. Elsewhere scenes take turns, by a
-//! lock on a file, and a port that something else holds is an error.
+//! Where namespaces work, each scene gets a network of its own (so the fixed ports 43211 and 9501 are
+//! always free) and a `/tmp` of its own. They are tried in a child first: Ubuntu grants a namespace and
+//! then refuses its mounts, a container may grant it and refuse its loopback. Elsewhere scenes take
+//! turns, by a lock that all users of the machine share, and a port that something else holds is an error.
 
 use std::env;
-use std::fs::{self, File, Permissions};
-use std::io;
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getgid, getuid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork, getgid, getuid};
 use procfs::process::{FDTarget, all_processes};
 
 use crate::folder::Folder;
@@ -58,29 +61,84 @@ pub enum Privacy {
 }
 
 impl Privacy {
-    /// Takes namespaces if `wanted` and the machine has them for us.
+    /// Takes namespaces if `wanted` and a child has shown that all of them work; else says why not, in one
+    /// line on stderr.
     ///
     /// The calling process must have one thread only: a user namespace is not for threads.
     pub fn find(wanted: bool) -> Privacy {
-        if wanted && enter_namespaces().is_ok() { Privacy::Namespaces } else { Privacy::Turns }
+        if !wanted {
+            return Privacy::Turns;
+        }
+        match refusal() {
+            None if enter_namespaces().is_ok() => Privacy::Namespaces,
+            why => {
+                let why = why.unwrap_or_else(|| "namespaces worked a moment ago, and no longer do".to_owned());
+                anstream::eprintln!("lab: no namespaces here ({why}): scenes take turns on this machine's own network and /tmp");
+                Privacy::Turns
+            }
+        }
     }
+}
+
+/// Why namespaces do not work here, if they do not: the whole of what a scene needs is tried in a child.
+pub fn refusal() -> Option<String> {
+    let try_it = || -> Result<Option<String>> {
+        let (mut from_child, to_parent) = io::pipe()?;
+        // SAFETY: the child has this thread alone, and ends without returning.
+        match unsafe { fork() }.context("cannot start a process")? {
+            ForkResult::Child => {
+                drop(from_child);
+                let tried = enter_namespaces().and_then(|()| new_network()).and_then(|()| bind_mount("/var/tmp", "/tmp"));
+                let why = tried.err().map(|error| format!("{error:#}")).unwrap_or_default();
+                let status = libc::c_int::from((&to_parent).write_all(why.as_bytes()).is_err());
+                // SAFETY: nothing of the parent's is to be run in the child.
+                unsafe { libc::_exit(status) }
+            }
+            ForkResult::Parent { child } => {
+                drop(to_parent);
+                let mut why = String::new();
+                from_child.read_to_string(&mut why)?;
+                let is_done = waitpid(child, None)? == WaitStatus::Exited(child, 0);
+                Ok(if !why.is_empty() { Some(why) } else { (!is_done).then(|| "the process that tried them was killed".to_owned()) })
+            }
+        }
+    };
+    try_it().unwrap_or_else(|error| Some(format!("{error:#}")))
 }
 
 /// A user namespace if we need one, then a mount namespace whose mounts stay in it.
 fn enter_namespaces() -> Result<()> {
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() {
-        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
     } else {
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
         // We stay who we are, so that a program we start has no capability and permissions hold.
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+        for (name, text) in [("setgroups", "deny".to_owned()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))] {
+            fs::write(format!("/proc/self/{name}"), text).with_context(|| format!("/proc/self/{name}"))?;
+        }
     }
     let nothing: Option<&str> = None;
-    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
-    Ok(())
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).context("mount")
+}
+
+/// Another network of our own, in which a datagram has reached us.
+fn new_network() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
+    loopback_up().context("loopback")?;
+    let echo = || -> io::Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        socket.send_to(b"x", socket.local_addr()?)?;
+        socket.recv(&mut [0])?;
+        Ok(())
+    };
+    echo().context("a datagram over the loopback")
+}
+
+fn bind_mount(from: &str, to: &str) -> Result<()> {
+    let nothing: Option<&str> = None;
+    mount(Some(from), to, nothing, MsFlags::MS_BIND, nothing).with_context(|| format!("mount over {to}"))
 }
 
 /// Sets the loopback interface of a new network namespace up, with a route to 255.255.255.255 as
@@ -113,7 +171,7 @@ fn loopback_up() -> io::Result<()> {
 pub struct Stage {
     // Dropped in this order: nothing under a cover is in use when it goes.
     _covers: Vec<Cover>,
-    _turn: Option<Flock<File>>,
+    _turn: Option<UnixDatagram>,
     _folder: Folder,
 }
 
@@ -130,8 +188,7 @@ impl Stage {
         signals::check()?;
         let turn = match privacy {
             Privacy::Namespaces => {
-                unshare(CloneFlags::CLONE_NEWNET).context("cannot get another network namespace")?;
-                loopback_up().context("cannot set up the loopback interface")?;
+                new_network()?;
                 None
             }
             Privacy::Turns => {
@@ -185,8 +242,7 @@ impl Cover {
     fn new(path: &'static str, name: &str) -> Result<Cover> {
         fs::create_dir(name)?;
         fs::set_permissions(name, Permissions::from_mode(0o1777))?;
-        let nothing: Option<&str> = None;
-        mount(Some(name), path, nothing, MsFlags::MS_BIND, nothing).with_context(|| format!("cannot mount over {path}"))?;
+        bind_mount(name, path)?;
         Ok(Cover(path))
     }
 }
@@ -198,19 +254,20 @@ impl Drop for Cover {
     }
 }
 
-fn wait_for_turn() -> Result<Flock<File>> {
-    let path: PathBuf = env::temp_dir().join("lab-turn.lock");
-    // It is locked, never written, and may be someone else's.
-    let mut file = File::open(&path).or_else(|_| File::create(&path)).with_context(|| format!("cannot open {}", path.display()))?;
+/// Waits until no other scene is on this network: one at a time has this abstract name there, whoever
+/// plays it. The kernel takes the name back from who ends.
+fn wait_for_turn() -> Result<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name("lab-turn")?;
     let start = Instant::now();
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match UnixDatagram::bind_addr(&name) {
             Ok(turn) => return Ok(turn),
-            Err((back, _)) if start.elapsed() < TURN_LIMIT => file = back,
-            Err(_) => bail!("another scene has been playing for {} s; it holds {}", TURN_LIMIT.as_secs(), path.display()),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error).context("cannot take a turn"),
+            Err(_) if start.elapsed() < TURN_LIMIT => {}
+            Err(_) => bail!("time-out after {} s: another lab is playing on this machine, and has the abstract socket @lab-turn", TURN_LIMIT.as_secs()),
         }
         signals::check()?;
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -264,6 +321,7 @@ fn by_whom(port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::net::UnixListener;
 
     use tempfile::TempDir;

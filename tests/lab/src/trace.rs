@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use regex_lite::{Captures, Regex};
 
-use crate::mask::{Mask, one_draw, one_look};
+use crate::mask::{Mask, by_lines_of_text, fold, one_draw, one_look, portable};
 use crate::play;
 use crate::programs::Binaries;
 use crate::scene::Scene;
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const FLOOD: usize = 2000;
 
 /// The calls that the programs make themselves; the loader's, malloc's and stdio's own are not here.
-const OWN: [&str; 22] = [
+const OWN: [&str; 23] = [
     "accept",
     "bind",
     "clone",
@@ -41,6 +41,7 @@ const OWN: [&str; 22] = [
     "socket",
     "socketpair",
     "unlink",
+    "unlinkat",
     "vfork",
     "wait4",
     "write",
@@ -58,12 +59,21 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The lines of the program's own calls, of signals and of its end: the same whatever the libc.
+    /// The lines of the program's own calls, of signals and of its end: the same on every glibc and every
+    /// architecture.
     ///
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<String> {
-        renumber(self.lines[self.start()..].iter().filter(|line| is_own(line)))
+        let own: Vec<String> = self.lines[self.start()..].iter().filter(|line| is_own(line)).map(|line| portable(line)).collect();
+        let mut own = renumber(own.iter());
+        by_lines_of_text(&mut own);
+        own.iter().map(|line| fold(line)).collect()
+    }
+
+    /// All lines, with long runs of a character folded.
+    pub fn whole(&self) -> Vec<String> {
+        self.lines.iter().map(|line| fold(line)).collect()
     }
 
     /// Where the loader's part ends.

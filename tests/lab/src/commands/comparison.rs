@@ -104,7 +104,7 @@ impl Strace {
     }
 
     fn lines(&self, trace: &Trace) -> Vec<String> {
-        if self.calls_only { trace.own() } else { trace.lines.clone() }
+        if self.calls_only { trace.own() } else { trace.whole() }
     }
 }
 
@@ -171,7 +171,7 @@ impl Check {
                     let recorded = c.is_none() && !in_c.lines.is_empty();
                     let parting = scene.parting(&in_c.who).filter(|parting| !(recorded && **parting == Parting::Undefined));
                     let (in_c_lines, here_lines) = match (&c, parting) {
-                        (Some(_), None) => (in_c.lines.clone(), here.lines.clone()),
+                        (Some(_), None) => (in_c.whole(), here.whole()),
                         (Some(_), Some(_)) => (in_c.own(), here.own()),
                         (None, _) => (in_c.lines.clone(), here.own()),
                     };
