@@ -130,7 +130,8 @@ fn row(line: &str) -> Result<Row> {
         _ => bail!("'{when}' is none of first, last, each"),
     };
     let [program, scene, process, call] = [program, scene, process, call].map(str::to_owned);
-    let mut row = Row { program, scene, process, call, when, faults: Vec::new(), is_delayed: false, next: Vec::new(), further: Vec::new(), end: parse_end(end)?, lines: parse_lines(lines), others: Vec::new() };
+    let mut row =
+        Row { program, scene, process, call, when, faults: Vec::new(), is_delayed: false, next: Vec::new(), further: Vec::new(), end: parse_end(end)?, lines: parse_lines(lines), others: Vec::new() };
     for word in fault.split(' ').filter(|word| *word != "-") {
         if word == "delay" {
             row.is_delayed = true;

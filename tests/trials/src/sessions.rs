@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use regex_lite::Regex;
 
 use crate::verdict::{self, Kind, Players, Side, Start, Verdict};
 use lab::actor::end_name;
@@ -77,8 +76,14 @@ impl Family {
 /// passed over.
 #[derive(Debug, Clone)]
 enum Act {
-    Start { client: usize, program: usize },
-    Type { client: usize, line: String },
+    Start {
+        client: usize,
+        program: usize,
+    },
+    Type {
+        client: usize,
+        line: String,
+    },
     EndOfInput(usize),
     Interrupt(usize),
     /// ^Z and fg.
@@ -136,7 +141,9 @@ impl Script {
 
     fn act(&mut self, cast: &Cast, act: &Act) {
         match act {
-            Act::Start { client, program } if !self.started[*client] && !(self.one_at_a_time && self.started[..CLIENTS].contains(&true)) => self.start(*client, cast.clients[program % cast.clients.len()]),
+            Act::Start { client, program } if !(self.started[*client] || self.one_at_a_time && self.started[..CLIENTS].contains(&true)) => {
+                self.start(*client, cast.clients[program % cast.clients.len()])
+            }
             Act::Start { .. } => {}
             Act::Type { client, line } => {
                 let unread = self.unread[*client].map_or(0, |unread| unread + line.len() + 1);
@@ -281,8 +288,7 @@ fn end(start: &Start) -> String {
 
 /// The terminal of a start and its end, without what the kernel picks.
 fn terminal(start: &Start) -> Vec<String> {
-    let picked = Regex::new(r"\b(pid|port)=\d+").expect("a regular expression");
-    start.outcome.lines.iter().map(|line| picked.replace_all(line, "$1=N").into_owned()).chain([end(start)]).collect()
+    start.outcome.lines.iter().map(|line| verdict::without_numbers(line)).chain([end(start)]).collect()
 }
 
 /// What the honest client and its server, the last two to end, have on their terminals.
@@ -344,7 +350,9 @@ fn one_length(acts: &mut [Act]) {
 /// Lines to type: words, and runs of one character of the lengths at which buffers end.
 fn lines(family: Family, defined: bool) -> impl Strategy<Value = String> {
     let longest = if defined { family.cast().longest } else { 4095 };
-    let word = || vec(prop_oneof![Just('g'), Just('1'), Just(' '), Just('%'), Just('\\'), Just('é'), Just('你'), any::<u8>().prop_map(|byte| char::from(b'a' + byte % 26))], 0..12).prop_map(String::from_iter);
+    let word = || {
+        vec(prop_oneof![Just('g'), Just('1'), Just(' '), Just('%'), Just('\\'), Just('é'), Just('你'), any::<u8>().prop_map(|byte| char::from(b'a' + byte % 26))], 0..12).prop_map(String::from_iter)
+    };
     let near = move |edge: usize| (0..8_usize).prop_map(move |below| "x".repeat((edge + 2).saturating_sub(below).min(longest)));
     let nul = u32::from(!defined);
     prop_oneof![

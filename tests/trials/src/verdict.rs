@@ -171,6 +171,12 @@ impl Start {
     }
 }
 
+/// A line of a terminal without the numbers that the kernel picks.
+pub fn without_numbers(line: &str) -> String {
+    let picked = Regex::new(r"\b(pid=|port=|127\.0\.0\.1:)\d+|(/tmp/file)\w{6}|(/var/tmp/)\d+").expect("a regular expression");
+    picked.replace_all(line, "$1$2${3}N").into_owned()
+}
+
 fn stderr(trace: &Trace) -> String {
     let write = Regex::new(r#"^write\((\d+), "((?:[^"\\]|\\.)*)", \d+\) += \d+"#).expect("a regular expression");
     // perror writes to a copy of the descriptor.
