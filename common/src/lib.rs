@@ -1,25 +1,25 @@
 //! What the ports get from the originals' `lib/common.h` and `lib/log.c`.
 //!
-//! `use common::*;` stands where a C program has its `#include "lib/common.h"` and brings
+//! `use common::*;` takes the place of a C program's `#include "lib/common.h"` and brings
 //!
 //! - the libc crate's items: the socket calls, their structures and constants,
 //! - the declarations that the libc crate lacks,
 //! - the constants and [`error`] of `lib/common.h` and `lib/log.c`,
+//! - [`sa`], [`ptr`] and [`sizeof`], which keep a port's lines as short as C's,
 //! - [`check`], for the checks that an original lacks, and [`uninterrupted`],
 //! - the panic handler that a `no_std` program needs.
 #![cfg_attr(not(test), no_std)]
 #![allow(non_camel_case_types)]
 
-pub use ::errno;
-pub use ::libc;
-
 pub use core::ffi::CStr;
 pub use core::mem::{MaybeUninit, offset_of, zeroed};
 pub use core::ptr::{null, null_mut};
+pub use core::sync::atomic::AtomicI32;
+pub use core::sync::atomic::Ordering::Relaxed;
 pub use libc::*;
 
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicI32, compiler_fence};
+use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicBool, compiler_fence};
 
 // ---- lib/common.h ----
 
@@ -78,44 +78,95 @@ unsafe extern "C" {
     pub static mut stderr: *mut FILE;
 
     pub fn tmpnam(s: *mut c_char) -> *mut c_char;
-    fn wmemset(s: *mut wchar_t, c: wchar_t, n: size_t) -> *mut wchar_t;
     pub fn inet_pton(af: c_int, src: *const c_char, dst: *mut c_void) -> c_int;
     pub fn inet_addr(cp: *const c_char) -> in_addr_t;
     /// The address with dots, in a buffer that the next call overwrites.
     pub fn inet_ntoa(inp: in_addr) -> *mut c_char;
 }
 
-/// Host to network byte order, 16 bits.
-pub const fn htons(hostshort: u16) -> u16 {
-    hostshort.to_be()
-}
-
-/// Host to network byte order, 32 bits.
-pub const fn htonl(hostlong: u32) -> u32 {
-    hostlong.to_be()
-}
-
 /// As in strings.h: writes `n` zero bytes to `s`.
-///
-/// gcc -O2 clears a buffer in place. Whatever one writes, Rust makes a call to memset of it, for
-/// which glibc has `rep stosb` from about 2 KiB on, where the processor is good at that (ERMS);
-/// its wmemset keeps to vector stores.
 ///
 /// # Safety
 ///
 /// `s` points to `n` bytes that may be written.
 #[inline]
 pub unsafe fn bzero(s: *mut c_void, n: size_t) {
-    let bytes = core::slice::from_raw_parts_mut(s.cast::<MaybeUninit<u8>>(), n);
-    let (head, words, tail) = bytes.align_to_mut::<wchar_t>();
-    head.fill(MaybeUninit::new(0));
-    wmemset(words.as_mut_ptr(), 0, words.len());
-    tail.fill(MaybeUninit::new(0));
+    memset(s, 0, n);
 }
 
 /// Is this the `st_mode` of a socket? A macro in C.
 pub const fn S_ISSOCK(mode: mode_t) -> bool {
     mode & S_IFMT == S_IFSOCK
+}
+
+// ---- what C does without a word ----
+
+/// `&x` or `&mut x`, which C passes as a pointer of the type that is asked for.
+pub trait Reference {
+    type To<T>;
+    fn cast<T>(self) -> Self::To<T>;
+}
+
+impl<X: ?Sized> Reference for &X {
+    type To<T> = *const T;
+
+    #[inline]
+    fn cast<T>(self) -> *const T {
+        (&raw const *self).cast()
+    }
+}
+
+impl<X: ?Sized> Reference for &mut X {
+    type To<T> = *mut T;
+
+    #[inline]
+    fn cast<T>(self) -> *mut T {
+        (&raw mut *self).cast()
+    }
+}
+
+/// `(struct sockaddr *) &addr`.
+#[inline]
+pub fn sa<A: Reference>(addr: A) -> A::To<sockaddr> {
+    addr.cast()
+}
+
+/// An array, passed to a function: a pointer to its first byte.
+#[inline]
+pub fn ptr<A: Reference, T>(array: A) -> A::To<T> {
+    array.cast()
+}
+
+/// `sizeof(x)`, as the type that is asked for.
+#[inline]
+pub fn sizeof<T, N: Size>(x: &T) -> N {
+    N::size(size_of_val(x))
+}
+
+/// A type to which C converts a `size_t` where it is passed or stored as one.
+pub trait Size {
+    fn size(n: size_t) -> Self;
+}
+
+impl Size for size_t {
+    #[inline]
+    fn size(n: size_t) -> size_t {
+        n
+    }
+}
+
+impl Size for socklen_t {
+    #[inline]
+    fn size(n: size_t) -> socklen_t {
+        n as socklen_t
+    }
+}
+
+impl Size for c_int {
+    #[inline]
+    fn size(n: size_t) -> c_int {
+        n as c_int
+    }
 }
 
 // ---- signals ----
@@ -188,12 +239,6 @@ fn catch_up() {
 /// A result that says itself whether the call failed.
 pub trait Outcome: Copy {
     fn failed(self) -> bool;
-
-    /// The `errno` of the call, if it failed.
-    #[inline]
-    fn err(self) -> c_int {
-        errno()
-    }
 }
 
 impl Outcome for c_int {
@@ -217,40 +262,16 @@ impl<T> Outcome for *const T {
     }
 }
 
-/// A result and the `errno` that was read with it, before another call could change that.
-impl<T: Outcome> Outcome for (T, c_int) {
-    #[inline]
-    fn failed(self) -> bool {
-        self.0.failed()
-    }
-
-    #[inline]
-    fn err(self) -> c_int {
-        self.1
-    }
-}
-
 /// Ends the program through `error(1, errno(), message)` if `result` is -1 (or NULL, for a call
 /// that returns a pointer), else returns `result`.
 ///
-/// It stands around a call whose result the original ignores or, where the original prints the
-/// result and goes on, behind that print, with the `errno` that was kept: `grep 'check('` lists
-/// them all.
+/// Every `check(` in a port is a check that the original lacks: `grep -rn 'check('` lists them.
 #[inline]
 pub fn check<T: Outcome>(result: T, message: &CStr) -> T {
     if result.failed() {
-        error(1, result.err(), message);
+        error(1, errno(), message);
     }
     result
-}
-
-/// The result of [`inet_pton`] with its 0, "not an address", as -1 and EINVAL for [`check`].
-pub fn parsed(result: c_int) -> c_int {
-    if result != 0 {
-        return result;
-    }
-    set_errno(EINVAL);
-    -1
 }
 
 /// `path` if it fits into `sun_path` with its closing NUL, else NULL and ENAMETOOLONG for [`check`].
@@ -267,28 +288,26 @@ pub unsafe fn fits_sun_path(path: *const c_char) -> *const c_char {
     null()
 }
 
-/// `buf[n] = 0`, and, like C's string functions, the string.
-///
-/// # Panics
-///
-/// If `n` is not an index of `buf`.
+/// `buf[n] = 0`, and, like C's string functions, the string. Aborts if `n` is not an index of `buf`.
 #[inline]
 pub fn terminate(buf: &mut [c_char], n: ssize_t) -> *const c_char {
-    buf[n as usize] = 0;
+    match buf.get_mut(n as usize) {
+        Some(end) => *end = 0,
+        // SAFETY: abort may be called anywhere.
+        None => unsafe { abort() },
+    }
     buf.as_ptr()
 }
 
 // ---- no_std ----
 
-/// A port has no call that panics on any input; should one come, it says where and aborts.
+/// No input makes a port panic. (An index past an array would: Rust checks each one.)
 #[cfg(not(test))]
 #[panic_handler]
-fn panic(info: &core::panic::PanicInfo) -> ! {
-    // SAFETY: the format matches its arguments; `%.*s` takes a name without NUL.
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: fputs takes a string and a stream, and abort may be called anywhere.
     unsafe {
-        if let Some(at) = info.location() {
-            fprintf(stderr, c"panicked at %.*s:%u\n".as_ptr(), at.file().len() as c_int, at.file().as_ptr(), at.line());
-        }
+        fputs(c"panicked\n".as_ptr(), stderr);
         abort()
     }
 }
@@ -337,9 +356,12 @@ mod tests {
 
     #[test]
     fn error_writes_what_log_c_writes() {
-        assert_eq!(error_in_child(1, 0, c"usage: udpclient <IPaddress>"), (b"usage: udpclient <IPaddress>".to_vec(), 1));
-        assert_eq!(error_in_child(1, ECONNREFUSED, c"recvfrom failed"), (b"recvfrom failed: Connection refused (111)\n".to_vec(), 1));
-        assert_eq!(error_in_child(0, ENOENT, c"100%s"), (b"100%s: No such file or directory (2)\n".to_vec(), 77));
+        let is = |status, err, fmt, wrote: &str, ended| {
+            assert_eq!(error_in_child(status, err, fmt), (wrote.as_bytes().to_vec(), ended));
+        };
+        is(1, 0, c"usage: udpclient <IPaddress>", "usage: udpclient <IPaddress>", 1);
+        is(1, ECONNREFUSED, c"recvfrom failed", "recvfrom failed: Connection refused (111)\n", 1);
+        is(0, ENOENT, c"100%s", "100%s: No such file or directory (2)\n", 77);
     }
 
     #[test]
@@ -347,29 +369,12 @@ mod tests {
         assert!((-1 as c_int).failed() && (-1 as ssize_t).failed());
         assert!(!(0 as c_int).failed() && !(4096 as ssize_t).failed());
         assert_eq!(check(3 as c_int, c"passes"), 3);
-        assert_eq!(check((3 as c_int, EIO), c"passes").0, 3);
-    }
-
-    #[test]
-    fn a_kept_errno_outlives_the_next_call() {
-        set_errno(EADDRINUSE);
-        let kept = (-1 as c_int, errno());
-        set_errno(ENOSPC);
-        assert!(kept.failed());
-        assert_eq!(kept.err(), EADDRINUSE);
-        assert_eq!((-1 as c_int).err(), ENOSPC);
     }
 
     #[test]
     fn a_null_pointer_is_a_failure() {
         assert!(null::<c_char>().failed());
         assert!(!c"/tmp/file".as_ptr().failed());
-    }
-
-    #[test]
-    fn not_an_address_is_einval() {
-        assert_eq!((parsed(1), parsed(-1)), (1, -1));
-        assert_eq!((parsed(0), errno()), (-1, EINVAL));
     }
 
     #[test]
@@ -413,8 +418,31 @@ mod tests {
     }
 
     #[test]
-    fn byte_order_is_the_networks() {
-        assert_eq!(htons(SERV_PORT).to_ne_bytes(), [0xa8, 0xcb]);
-        assert_eq!(htonl(0x7f00_0001).to_ne_bytes(), [127, 0, 0, 1]);
+    fn a_pointer_points_to_the_first_byte() {
+        let mut line = [b'x' as c_char; 4];
+        let at: *const c_void = ptr(&line);
+        assert_eq!(at, line.as_ptr().cast());
+        let at: *mut c_char = ptr(&mut line);
+        assert_eq!(at, line.as_mut_ptr());
+        let at: *const c_void = ptr(c"hello");
+        assert_eq!(at, c"hello".as_ptr().cast());
+        // SAFETY: a sockaddr_in may be all zeros.
+        let addr: sockaddr_in = unsafe { zeroed() };
+        assert_eq!(sa(&addr), (&raw const addr).cast());
+    }
+
+    #[test]
+    fn sizeof_is_the_whole_array() {
+        let line = [0 as c_char; 4096];
+        let (n, len, i): (size_t, socklen_t, c_int) = (sizeof(&line), sizeof(&line), sizeof(&line));
+        assert_eq!((n, len, i), (4096, 4096, 4096));
+    }
+
+    #[test]
+    fn bzero_clears_n_bytes() {
+        let mut line = [b'x' as c_char; 4];
+        // SAFETY: the array has more than three bytes.
+        unsafe { bzero(ptr(&mut line), 3) };
+        assert_eq!(line, [0, 0, 0, b'x' as c_char]);
     }
 }

@@ -7,38 +7,38 @@
 use common::*;
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
+pub unsafe extern "C" fn main() -> c_int {
     printf(c"tcp server start,pid=%d\r\n".as_ptr(), getpid());
 
-    let sockfd: c_int = check(socket(AF_INET, SOCK_STREAM, 0), c"socket failed"); // fix: unchecked socket
+    let sockfd: c_int = check(socket(AF_INET, SOCK_STREAM, 0), c"socket failed");
 
-    let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed(); // fix: address not zeroed
+    let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed();
     serverAddr.sin_family = AF_INET as sa_family_t;
     // htons(3)
     serverAddr.sin_port = htons(9501);
     // inet_addr(3)
     serverAddr.sin_addr.s_addr = inet_addr(c"0.0.0.0".as_ptr());
 
-    let (mut returnValue, err): (c_int, c_int);
+    let mut returnValue: c_int;
 
-    (returnValue, err) = (bind(sockfd, &raw const serverAddr as *const sockaddr, size_of_val(&serverAddr) as socklen_t), errno());
+    returnValue = bind(sockfd, sa(&serverAddr), sizeof(&serverAddr));
     printf(c"bind returnValue=%d\r\n".as_ptr(), returnValue);
-    check((returnValue, err), c"bind failed"); // fix: unchecked bind
+    check(returnValue, c"bind failed");
     returnValue = listen(sockfd, 4);
     printf(c"listen returnValue=%d\r\n".as_ptr(), returnValue);
 
-    let mut clientAddrLen: socklen_t = size_of_val(&clientAddr) as socklen_t;
-    let connfd: c_int = accept(sockfd, &raw mut clientAddr as *mut sockaddr, &mut clientAddrLen);
+    let mut clientAddrLen: socklen_t = sizeof(&clientAddr);
+    let connfd: c_int = accept(sockfd, sa(&mut clientAddr), &mut clientAddrLen);
     printf(c"client linked,connfd=%d\r\n".as_ptr(), connfd);
 
-    let mut msg: [c_char; 1024 + 1] = zeroed(); // fix: no room for the NUL
-    let recvBytes: ssize_t = recv(connfd, msg.as_mut_ptr().cast(), size_of_val(&msg) - 1, 0);
-    printf(c"receive bytes=%zd,msg=%s\r\n".as_ptr(), recvBytes, msg.as_ptr()); // fix: ssize_t as int
+    let mut msg = [0 as c_char; 1024 + 1]; // fix: no room for the NUL
+    let recvBytes: ssize_t = recv(connfd, ptr(&mut msg), 1024, 0);
+    printf(c"receive bytes=%zd,msg=%s\r\n".as_ptr(), recvBytes, &msg); // fix: was %d
 
-    // a byte string has no closing NUL that Content-Length would not count
-    let resp = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\nhello, world"; // fix: HTTP status line
-    let sendBytes: ssize_t = send(connfd, resp.as_ptr().cast(), size_of_val(resp), 0); // fix: closing NUL sent
-    printf(c"send bytes=%zd\r\n".as_ptr(), sendBytes); // fix: ssize_t as int
+    // fix: HTTP status line; closing NUL sent
+    let resp = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\nhello, world";
+    let sendBytes: ssize_t = send(connfd, ptr(resp), sizeof(resp), 0);
+    printf(c"send bytes=%zd\r\n".as_ptr(), sendBytes); // fix: was %d
 
     0
 }

@@ -16,9 +16,9 @@ use nix::pty::openpty;
 use nix::sys::signal::{self, SigHandler, Signal, killpg};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
-use procfs::process::{Process, Syscall};
 
 use crate::play::Stdout;
+use crate::proc;
 use crate::scene::{Redirection, expand, notation};
 
 /// How many times a look at a program reads from its terminal.
@@ -240,13 +240,8 @@ impl Actor {
         let mut pulses = Vec::new();
         let mut pids = VecDeque::from([self.child.id() as i32]);
         while let Some(pid) = pids.pop_front() {
-            let Ok(process) = Process::new(pid) else { continue };
-            if let Ok(main) = process.task_main_thread()
-                && let Ok(children) = main.children()
-            {
-                pids.extend(children.iter().map(|pid| *pid as i32));
-            }
-            pulses.extend(Pulse::feel(&process));
+            pids.extend(proc::children(pid));
+            pulses.extend(Pulse::feel(pid));
         }
         pulses
     }
@@ -349,15 +344,11 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    fn feel(process: &Process) -> Option<Pulse> {
-        let status = process.status().ok()?;
-        let (call, argument) = match process.syscall() {
-            Ok(Syscall::Blocked { syscall_number, argument_registers, .. }) => (Some(syscall_number), argument_registers[0]),
-            _ => (None, 0),
-        };
-        let switches = status.voluntary_ctxt_switches.unwrap_or(0) + status.nonvoluntary_ctxt_switches.unwrap_or(0);
-        let stat = process.stat().ok()?;
-        Some(Pulse { pid: process.pid, program: stat.comm, state: stat.state, call, argument, switches })
+    fn feel(pid: i32) -> Option<Pulse> {
+        let switches = proc::switches(pid)?;
+        let (call, argument) = proc::blocked_in(pid).map_or((None, 0), |(call, argument)| (Some(call), argument));
+        let (program, state) = proc::stat(pid)?;
+        Some(Pulse { pid, program, state, call, argument, switches })
     }
 
     pub fn pid(&self) -> i32 {

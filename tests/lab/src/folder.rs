@@ -4,13 +4,12 @@
 use std::env;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::getuid;
-use tempfile::TempDir;
+use nix::unistd::{getuid, mkdtemp};
 
 const PREFIX: &str = "lab-";
 
@@ -19,7 +18,7 @@ const OWNER: &str = ".owner";
 
 /// A new folder among those for temporary files; dropping it removes it.
 pub struct Folder {
-    folder: TempDir,
+    path: PathBuf,
     _owner: Flock<File>,
 }
 
@@ -33,18 +32,25 @@ impl Folder {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(sweep);
         let make = || -> Result<Folder> {
-            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+            let path = mkdtemp(&env::temp_dir().join(format!("{PREFIX}XXXXXX")))?;
             // It is locked before it has the name that others look for.
-            let nameless = folder.path().join(".owner-to-be");
+            let nameless = path.join(".owner-to-be");
             let owner = Flock::lock(File::create(&nameless)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| anyhow!(error))?;
-            fs::rename(&nameless, folder.path().join(OWNER))?;
-            Ok(Folder { folder, _owner: owner })
+            fs::rename(&nameless, path.join(OWNER))?;
+            Ok(Folder { path, _owner: owner })
         };
         make().with_context(|| format!("cannot make a working folder in {}", env::temp_dir().display()))
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed stays for the next sweep.
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 

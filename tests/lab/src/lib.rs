@@ -12,6 +12,7 @@ pub mod mask;
 pub mod memory;
 pub mod numbers;
 pub mod play;
+pub mod proc;
 pub mod programs;
 pub mod scene;
 pub mod signals;
@@ -19,6 +20,7 @@ pub mod sock;
 pub mod sockets;
 pub mod stage;
 pub mod strace;
+pub mod terminal;
 pub mod time_wait;
 pub mod trace;
 

@@ -136,9 +136,10 @@ impl Build<'_> {
         }
         let mut binaries = Binaries::new();
         for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
-            if let (Some(path), Some(name)) = (message["executable"].as_str(), message["target"]["name"].as_str()) {
-                binaries.insert(name.to_owned(), path.into());
+            if let Some(path) = executable(line)
+                && let Some(name) = path.file_name()
+            {
+                binaries.insert(name.to_string_lossy().into_owned(), path);
             }
         }
         for name in names {
@@ -147,6 +148,20 @@ impl Build<'_> {
             }
         }
         Ok(binaries)
+    }
+}
+
+/// The path in a message of cargo's that names an executable: `... "executable":"/a/path" ...`.
+fn executable(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once("\"executable\":\"")?;
+    let mut path = String::new();
+    let mut chars = rest.chars();
+    loop {
+        match chars.next()? {
+            '"' => return Some(path.into()),
+            '\\' => path.push(chars.next()?),
+            c => path.push(c),
+        }
     }
 }
 
@@ -221,4 +236,18 @@ pub fn missing(binaries: &Binaries, names: &[&str]) -> Option<String> {
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_of_a_message_is_read() {
+        let message = |executable: &str| format!(r#"{{"reason":"compiler-artifact","target":{{"name":"x"}},"executable":{executable},"fresh":true}}"#);
+        assert_eq!(executable(&message("null")), None);
+        assert_eq!(executable(&message("\"/a b/\u{7a0b}\\\"\\\\/x\"")), Some(PathBuf::from("/a b/\u{7a0b}\"\\/x")));
+        // A text in a message says nothing.
+        assert_eq!(executable(r#"{"message":"\"executable\":\"/x\""}"#), None);
+    }
 }

@@ -22,8 +22,9 @@
 //! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}`, `{CR}` and `{LF}` for the byte of that name, and `{xff}` for
 //! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
 //! [numbers](crate::numbers) that the kernel picks. A command is split into words as a shell does it,
-//! and may end in the redirections `< FILE`, `> FILE`, `<&-` and `>&-` (closed). What is typed at
-//! `lab sock` stays in this notation, and so is what it writes. A line that begins with `#` is a comment.
+//! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). What is typed
+//! at `lab sock` stays in this notation, and what it writes is in it. A line that begins with `#` is a
+//! comment.
 //!
 //! The row of a socket is its descriptor, protocol, local address, remote address and state, as
 //! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
@@ -141,6 +142,22 @@ impl Scene {
     /// Whether one of its steps runs this tool, such as strace, which is no program of this repository.
     pub fn uses(&self, tool: &str) -> bool {
         self.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
+    }
+
+    /// The tools of the machine that its steps start, other than strace: `mkdir`, `rm`.
+    pub fn tools(&self) -> Vec<&str> {
+        let mut tools: Vec<&str> = Vec::new();
+        for step in &self.steps {
+            if let Action::Start(command) = &step.action
+                && let [tool, ..] = command.words.as_slice()
+                && !["lab", "strace"].contains(&tool.as_str())
+                && programs::find(tool).is_none()
+                && !tools.contains(&tool.as_str())
+            {
+                tools.push(tool);
+            }
+        }
+        tools
     }
 
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
@@ -370,11 +387,14 @@ pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
     scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
 }
 
-/// The scenes of every group's README under `root`, in the groups' order.
+/// The texts of a group that have scenes.
+pub const TEXTS: [&str; 2] = ["README.md", "FIXES.md"];
+
+/// The scenes of every group's texts under `root`, in the groups' order.
 pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
     let mut scenes: Vec<Scene> = Vec::new();
-    for group in GROUPS {
-        let file = Path::new(group).join("README.md");
+    for (group, text) in GROUPS.iter().flat_map(|group| TEXTS.map(|text| (group, text))) {
+        let file = Path::new(group).join(text);
         let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
         for scene in parse(group, &file, &text)? {
             if let Some(other) = scenes.iter().find(|other| other.name == scene.name) {
@@ -495,12 +515,16 @@ fn parse_command(text: &str) -> Result<Command> {
     Ok(Command { text: text.to_owned(), user, words, redirections })
 }
 
-/// Takes `< FILE`, `<FILE`, `> FILE`, `<&-` and `>&-` off the end of a command line.
+/// Takes `< FILE`, `<FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` off the end of a command line.
 fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
-    let Some(first) = words.iter().position(|word| word.starts_with(['<', '>'])) else { return Ok(Vec::new()) };
+    let Some(first) = words.iter().position(|word| word.starts_with(['<', '>']) || word.starts_with("2>")) else { return Ok(Vec::new()) };
     let mut redirections = Vec::new();
     let mut rest = words.drain(first..);
     while let Some(word) = rest.next() {
+        if word == "2>&-" {
+            redirections.push(Redirection::Close(2));
+            continue;
+        }
         let (sign, path) = word.split_at(1);
         let path = if path.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
         redirections.push(match (sign, path.as_str()) {
@@ -509,7 +533,7 @@ fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
             (">", "&-") => Redirection::Close(1),
             ("<", _) => Redirection::From(path.into()),
             (">", _) if !path.starts_with(['>', '&']) => Redirection::To(path.into()),
-            _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-"),
+            _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-, 2>&-"),
         });
     }
     Ok(redirections)
@@ -612,6 +636,7 @@ mod tests {
         let from = |path: &str| Redirection::From(path.into());
         assert_eq!(command("a b").unwrap(), ("a b".into(), vec![]));
         assert_eq!(command("a <&- >&-").unwrap(), ("a".into(), vec![Redirection::Close(0), Redirection::Close(1)]));
+        assert_eq!(command("a 2>&- > f").unwrap(), ("a".into(), vec![Redirection::Close(2), Redirection::To("f".into())]));
         assert_eq!(command("a b < lines >/dev/full").unwrap(), ("a b".into(), vec![from("lines"), Redirection::To("/dev/full".into())]));
         assert_eq!(command("sudo -u nobody a </dev/null").unwrap(), ("a".into(), vec![from("/dev/null")]));
         for text in ["a <", "a >> b", "a >&2", "a < b c", "< b"] {

@@ -333,6 +333,14 @@ fn answer(returned: Returned, more: impl FnOnce(usize) -> String) -> String {
     returned.map_or_else(|error| format!("= -1 {error}"), |value| format!("= {value}{}", more(value)))
 }
 
+/// Of a line of answers those with bytes that were received: a program may have sent what is wrong. The
+/// others are true, whatever the programs do. A line that is none of `lab sock` stays as it is.
+pub fn received(line: &str) -> impl Iterator<Item = &str> {
+    let is_answers = line.starts_with("= ");
+    let pieces = line.split("; ").filter(|answer| answer.contains('"') && !answer.starts_with("= 0 "));
+    pieces.filter(move |_| is_answers).chain(Some(line).filter(|_| !is_answers))
+}
+
 fn nothing(_: usize) -> String {
     String::new()
 }

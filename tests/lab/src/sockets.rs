@@ -4,17 +4,16 @@
 //! `udp` and `unix` say what has that inode, in the process's own network namespace.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use procfs::net::TcpState;
-use procfs::process::{FDTarget, Process, all_processes};
-use procfs::{ProcError, ProcResult};
+use nix::libc;
 
 use crate::numbers::Numbers;
+use crate::proc;
 
 /// One socket of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,61 +59,40 @@ const HEADINGS: [&str; 8] = ["fd", "inode", "protocol", "local", "remote", "stat
 ///
 /// If there is no such process, or its descriptors are not for us to see.
 pub fn of(pid: i32) -> Result<Vec<Socket>> {
-    let read = || -> ProcResult<Vec<Socket>> {
-        let process = Process::new(pid)?;
-        let mut sockets = Vec::new();
-        for fd in process.fd()? {
-            // A descriptor that has been closed meanwhile is none.
-            let Ok(fd) = fd else { continue };
-            if let FDTarget::Socket(inode) = fd.target {
-                sockets.push((fd.fd, inode));
-            }
-        }
+    let read = || -> io::Result<Vec<Socket>> {
+        let sockets = proc::sockets(pid)?;
         if sockets.is_empty() {
             return Ok(Vec::new());
         }
-        let tables = tables(&process)?;
-        let seen = |inode| tables.iter().find(|(known, _)| *known == inode).map(|(_, seen)| seen.clone());
-        let mut sockets: Vec<Socket> = sockets.into_iter().map(|(fd, inode)| Socket { fd, inode, seen: seen(inode).unwrap_or_else(|| unhashed(pid, fd)) }).collect();
-        sockets.sort_by_key(|socket| socket.fd);
-        Ok(sockets)
+        let tables = tables(pid)?;
+        let seen = |inode, fd| tables.iter().find(|(known, _)| *known == inode).map_or_else(|| unhashed(pid, fd), |(_, seen)| seen.clone());
+        Ok(sockets.into_iter().map(|(fd, inode)| Socket { fd, inode, seen: seen(inode, fd) }).collect())
     };
-    read().map_err(|error| match error {
-        ProcError::NotFound(_) => anyhow!("there is no process {pid}"),
-        ProcError::PermissionDenied(_) => anyhow!("the descriptors of process {pid} are for its user and for root to see"),
-        other => anyhow!(other).context(format!("cannot read /proc/{pid}")),
+    read().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => anyhow!("there is no process {pid}"),
+        io::ErrorKind::PermissionDenied => anyhow!("the descriptors of process {pid} are for its user and for root to see"),
+        _ => anyhow!(error).context(format!("cannot read /proc/{pid}")),
     })
 }
 
 /// All sockets of the process's network namespace, by inode.
-fn tables(process: &Process) -> ProcResult<Vec<(u64, Seen)>> {
+fn tables(pid: i32) -> io::Result<Vec<(u64, Seen)>> {
     let mut seen = Vec::new();
-    // A kernel without IPv6 has no tables of it.
-    let tcp6 = process.tcp6().unwrap_or_default();
-    let udp6 = process.udp6().unwrap_or_default();
-    for (protocol, entries) in [("tcp", process.tcp()?), ("tcp6", tcp6)] {
-        for entry in entries {
-            let queues = Queues { rx: entry.rx_queue, tx: entry.tx_queue };
-            seen.push((entry.inode, inet(protocol, entry.local_address, entry.remote_address, state_name(&entry.state), queues)));
-        }
+    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        // A kernel without IPv6 has no tables of it.
+        let rows = proc::table(&pid.to_string(), protocol).or_else(|error| if protocol.ends_with('6') { Ok(Vec::new()) } else { Err(error) })?;
+        seen.extend(rows.iter().map(|row| (row.inode, inet(protocol, row))));
     }
-    for (protocol, entries) in [("udp", process.udp()?), ("udp6", udp6)] {
-        for entry in entries {
-            let state = TcpState::from_u8(entry.state.to_u8()).as_ref().map_or("?", state_name);
-            let queues = Queues { rx: entry.rx_queue, tx: entry.tx_queue };
-            seen.push((entry.inode, inet(protocol, entry.local_address, entry.remote_address, state, queues)));
-        }
-    }
-    // The crate leaves out the flags, and so what tells a listening socket.
-    let lines = BufReader::new(process.open_relative("net/unix")?).lines();
-    seen.extend(lines.skip(1).map_while(Result::ok).filter_map(|line| unix(&line)));
+    let text = fs::read_to_string(format!("/proc/{pid}/net/unix"))?;
+    seen.extend(text.lines().skip(1).filter_map(unix));
     Ok(seen)
 }
 
-fn inet(protocol: &str, local: SocketAddr, remote: SocketAddr, state: &'static str, queues: Queues) -> Seen {
+fn inet(protocol: &str, row: &proc::Row) -> Seen {
     // A remote port is never 0.
-    let remote = if remote.port() == 0 { "-".to_owned() } else { remote.to_string() };
-    Seen { protocol: protocol.to_owned(), local: local.to_string(), remote, state, queues: Some(queues) }
+    let remote = if row.remote.port() == 0 { "-".to_owned() } else { row.remote.to_string() };
+    let queues = Some(Queues { rx: row.rx, tx: row.tx });
+    Seen { protocol: protocol.to_owned(), local: row.local.to_string(), remote, state: row.state_name(), queues }
 }
 
 /// A line of `/proc/PID/net/unix`: Num RefCount Protocol Flags Type St Inode Path.
@@ -141,11 +119,11 @@ fn unix(line: &str) -> Option<(u64, Seen)> {
 
 /// What is in none of the tables: neither bound nor connected, if it is TCP or UDP.
 fn unhashed(pid: i32, fd: i32) -> Seen {
-    let mut name = [0; 32];
-    let name = match rustix::fs::getxattr(format!("/proc/{pid}/fd/{fd}"), "system.sockprotoname", &mut name) {
-        Ok(len) => String::from_utf8_lossy(&name[..len]).trim_end_matches('\0').to_lowercase(),
-        Err(_) => String::new(),
-    };
+    let path = format!("/proc/{pid}/fd/{fd}\0");
+    let mut name = [0u8; 32];
+    // SAFETY: both strings end in a NUL, and the name is valid for its length.
+    let len = unsafe { libc::getxattr(path.as_ptr().cast(), c"system.sockprotoname".as_ptr(), name.as_mut_ptr().cast(), name.len()) };
+    let name = usize::try_from(len).map(|len| String::from_utf8_lossy(&name[..len]).trim_end_matches('\0').to_lowercase()).unwrap_or_default();
     let (protocol, state) = match name.as_str() {
         "tcp" | "udp" => (name.as_str(), "CLOSE"),
         "tcpv6" => ("tcp6", "CLOSE"),
@@ -154,23 +132,6 @@ fn unhashed(pid: i32, fd: i32) -> Seen {
         other => (other, "?"),
     };
     Seen { protocol: protocol.to_owned(), local: "-".to_owned(), remote: "-".to_owned(), state, queues: None }
-}
-
-fn state_name(state: &TcpState) -> &'static str {
-    match state {
-        TcpState::Established => "ESTABLISHED",
-        TcpState::SynSent => "SYN_SENT",
-        TcpState::SynRecv => "SYN_RECV",
-        TcpState::FinWait1 => "FIN_WAIT1",
-        TcpState::FinWait2 => "FIN_WAIT2",
-        TcpState::TimeWait => "TIME_WAIT",
-        TcpState::Close => "CLOSE",
-        TcpState::CloseWait => "CLOSE_WAIT",
-        TcpState::LastAck => "LAST_ACK",
-        TcpState::Listen => "LISTEN",
-        TcpState::Closing => "CLOSING",
-        TcpState::NewSynRecv => "NEW_SYN_RECV",
-    }
 }
 
 /// The row as a scene states it: `3 tcp 0.0.0.0:9501 - LISTEN`.
@@ -203,20 +164,19 @@ pub fn table(sockets: &[Socket]) -> String {
 /// If there is none.
 pub fn find(whose: &str) -> Result<Vec<(i32, String)>> {
     if let Ok(pid) = whose.parse() {
-        let process = Process::new(pid).ok().with_context(|| format!("there is no process {pid}"))?;
-        return Ok(vec![(pid, name(&process))]);
+        let name = name(pid).with_context(|| format!("there is no process {pid}"))?;
+        return Ok(vec![(pid, name)]);
     }
-    let processes = all_processes().context("cannot read /proc")?.flatten();
-    let found: Vec<(i32, String)> = processes.filter(|process| name(process) == whose).map(|process| (process.pid, whose.to_owned())).collect();
+    let found: Vec<(i32, String)> = proc::processes().into_iter().filter(|pid| name(*pid).as_deref() == Some(whose)).map(|pid| (pid, whose.to_owned())).collect();
     ensure!(!found.is_empty(), "no program called {whose} is running");
     Ok(found)
 }
 
 /// The file name it was started by; the kernel's own name for it has 15 characters at most.
-fn name(process: &Process) -> String {
-    let command = process.cmdline().unwrap_or_default();
-    let file = command.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy().into_owned());
-    file.or_else(|| process.stat().ok().map(|stat| stat.comm)).unwrap_or_default()
+fn name(pid: i32) -> Option<String> {
+    let (comm, _) = proc::stat(pid)?;
+    let file = proc::command_line(pid).first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy().into_owned());
+    Some(file.unwrap_or(comm))
 }
 
 /// A row that a scene expects.

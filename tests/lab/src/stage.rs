@@ -23,10 +23,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getgid, getuid};
-use procfs::process::{FDTarget, all_processes};
 
 use crate::folder::Folder;
 use crate::play::C_FOLDER;
+use crate::proc;
 use crate::programs::Binaries;
 use crate::signals;
 use crate::time_wait;
@@ -107,7 +107,7 @@ pub fn refusal() -> Option<String> {
 }
 
 /// A user namespace if we need one, then a mount namespace whose mounts stay in it.
-fn enter_namespaces() -> Result<()> {
+pub fn enter_namespaces() -> Result<()> {
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
@@ -123,7 +123,7 @@ fn enter_namespaces() -> Result<()> {
 }
 
 /// Another network of our own, in which a datagram has reached us.
-fn new_network() -> Result<()> {
+pub fn new_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
     loopback_up().context("loopback")?;
     let echo = || -> io::Result<()> {
@@ -303,17 +303,12 @@ fn clear(path: &Path, program: &str) -> Result<()> {
 /// " by udpserver (pid 123); ...", as far as /proc tells, and the way out.
 fn by_whom(port: u16) -> String {
     let way_out = "end it, or run where lab may use network namespaces";
-    let udp = procfs::net::udp().into_iter().flatten().filter(|entry| entry.local_address.port() == port).map(|entry| entry.inode);
-    let tcp = procfs::net::tcp().into_iter().flatten().filter(|entry| entry.local_address.port() == port).map(|entry| entry.inode);
-    let inodes: Vec<u64> = udp.chain(tcp).filter(|inode| *inode != 0).collect();
-    for process in all_processes().into_iter().flatten().flatten() {
-        for fd in process.fd().into_iter().flatten().flatten() {
-            if let FDTarget::Socket(inode) = fd.target
-                && inodes.contains(&inode)
-                && let Ok(stat) = process.stat()
-            {
-                return format!(" by {} (pid {}); {way_out}", stat.comm, process.pid);
-            }
+    let rows = ["udp", "tcp"].into_iter().flat_map(|name| proc::table("self", name).unwrap_or_default());
+    let inodes: Vec<u64> = rows.filter(|row| row.local.port() == port && row.inode != 0).map(|row| row.inode).collect();
+    for pid in proc::processes() {
+        let has_it = proc::sockets(pid).is_ok_and(|sockets| sockets.iter().any(|(_, inode)| inodes.contains(inode)));
+        if has_it && let Some((name, _)) = proc::stat(pid) {
+            return format!(" by {name} (pid {pid}); {way_out}");
         }
     }
     format!("; {way_out}")

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt::ReuseAddr};
-use procfs::net::TcpState;
+
+use crate::proc;
 
 /// How long the kernel may take to forget a connection.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -37,9 +38,9 @@ pub fn forget(port: u16) {
 
 /// The local and the remote address of each.
 fn kept(port: u16) -> Vec<(SocketAddr, SocketAddr)> {
-    let entries = procfs::net::tcp().into_iter().flatten();
-    let kept = entries.filter(|entry| entry.state == TcpState::TimeWait && entry.local_address.port() == port && entry.remote_address.ip().is_loopback());
-    kept.map(|entry| (entry.local_address, entry.remote_address)).collect()
+    let rows = proc::table("self", "tcp").unwrap_or_default().into_iter();
+    let kept = rows.filter(|row| row.state_name() == "TIME_WAIT" && row.local.port() == port && row.remote.ip().is_loopback());
+    kept.map(|row| (row.local, row.remote)).collect()
 }
 
 /// Begins a connection, and drops it.

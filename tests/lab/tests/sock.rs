@@ -179,6 +179,13 @@ fn commands_are_typed_or_in_a_file() {
 }
 
 #[test]
+fn what_was_received_is_told_from_what_a_call_returned() {
+    let received = |line| lab::sock::received(line).collect::<Vec<_>>();
+    assert_eq!(received("= 3; = 0; = 5 \"hello\"; = -1 EPIPE (Broken pipe), SIGPIPE; = 2 \"g1\" from a; = 0 \"\""), ["= 5 \"hello\"", "= 2 \"g1\" from a"]);
+    assert_eq!(received("Hi, g1; g2"), ["Hi, g1; g2"]);
+}
+
+#[test]
 fn the_experiments_of_the_help_can_be_tried() {
     let help = answer("help");
     let experiments: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("    socket")).collect();

@@ -44,6 +44,7 @@ use lab::numbers::Numbers;
 use lab::play::{Options, Outcome};
 use lab::programs::Binaries;
 use lab::scene::{self, Action, Scene, Text};
+use lab::sock;
 use lab::trace::{self, Trace, is_call, name};
 
 const FILE: &str = "tests/trials/faults.tsv";
@@ -384,11 +385,11 @@ fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[S
 fn judge_other(fault: &Fault, start: &Start, part: Option<&Part>) -> Option<Verdict> {
     let Start { who, outcome, .. } = start;
     let screen = outcome.lines.join(" | ");
-    let lines: Vec<&str> = outcome.lines.iter().map(String::as_str).collect();
-    let said = part.map_or(&[] as &[Text], |part| &part.lines);
+    let lines: Vec<&str> = outcome.lines.iter().flat_map(|line| sock::received(line)).collect();
+    let said: Vec<Text> = part.iter().flat_map(|part| &part.lines).flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
     let crash = verdict::judge(outcome, "").filter(|verdict| verdict.kind == Kind::Crashes && outcome.end.map(end_name).as_deref() != Some("SIGPIPE"));
     let wrong = || Verdict::new(Kind::Wrong, format!("these lines of {who} are neither in the scene nor in the row: {screen}"));
-    crash.or_else(|| (!are_said(&lines, said, &fault.lines_of(who), &mut Numbers::default())).then(wrong))
+    crash.or_else(|| (!are_said(&lines, &said, &fault.lines_of(who), &mut Numbers::default())).then(wrong))
 }
 
 /// Whether `lines` are, in their order, all of `new` and some of `said`.

@@ -16,7 +16,6 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::unistd::Pid;
-use procfs::process::Process;
 
 use crate::verdict::{Kind, Players, Verdict};
 use lab::actor::{Actor, Pulse, end_name};
@@ -133,9 +132,7 @@ impl Load {
             if let Err(error) = wait(&mut server, "the server to wait for the next message", |server| self.is_at_rest(server, true)) {
                 return Ok(Some(Verdict::new(Kind::Loops, error.to_string())));
             }
-            let process = Process::new(server.pid() as i32)?;
-            let rss: u64 = process.smaps_rollup()?.memory_map_rollup.iter().filter_map(|map| map.extension.map.get("Rss")).sum();
-            sizes.push((rss / 1024, process.fd_count()?));
+            sizes.push(size(server.pid())?);
         }
         if sizes[1].0 > sizes[0].0 + GROWTH || sizes[1].1 != sizes[0].1 {
             return Ok(Some(Verdict::new(Kind::Memory, format!("it went from {} KiB and {} descriptors to {} and {}", sizes[0].0, sizes[0].1, sizes[1].0, sizes[1].1))));
@@ -291,6 +288,13 @@ fn judge_end(prints: Option<fn(&str, usize) -> String>, end: &str, printed: &str
     }
     // One prints a message before it answers, the other after.
     if number + 1 < answers || number > answers + 1 { wrong(format!("it printed {number} messages, and gave {answers} answers")) } else { None }
+}
+
+/// How many KiB a process has in memory, counted page by page, and how many descriptors.
+fn size(pid: u32) -> Result<(u64, usize)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let rss = text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok());
+    Ok((rss.context("no Rss in smaps_rollup")?, fs::read_dir(format!("/proc/{pid}/fd"))?.count()))
 }
 
 fn udp(server: u16) -> Result<UdpSocket> {

@@ -8,17 +8,17 @@
 
 use common::*;
 
-static mut count: c_int = 0;
+static count: AtomicI32 = AtomicI32::new(0);
 
 unsafe extern "C" fn recvfrom_int(_signo: c_int) {
-    printf(c"\nreceived %d datagrams\n".as_ptr(), count);
+    printf(c"\nreceived %d datagrams\n".as_ptr(), count.load(Relaxed));
     exit(0);
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     let socket_fd: c_int;
-    socket_fd = check(socket(AF_INET, SOCK_DGRAM, 0), c"socket failed"); // fix: unchecked socket
+    socket_fd = check(socket(AF_INET, SOCK_DGRAM, 0), c"socket failed");
 
     let mut server_addr: sockaddr_in;
     server_addr = zeroed();
@@ -26,46 +26,46 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     server_addr.sin_addr.s_addr = htonl(INADDR_ANY);
     server_addr.sin_port = htons(SERV_PORT);
 
-    check(bind(socket_fd, &raw const server_addr as *const sockaddr, size_of_val(&server_addr) as socklen_t), c"bind failed"); // fix: unchecked bind
+    check(bind(socket_fd, sa(&server_addr), sizeof(&server_addr)), c"bind failed");
 
     let mut client_len: socklen_t;
-    let mut message: [c_char; MAXLINE + 1] = zeroed(); // fix: no room for the NUL
+    let mut message = [0 as c_char; MAXLINE + 1]; // fix: no room for the NUL
     message[0] = 0;
-    count = 0;
+    count.store(0, Relaxed);
 
-    signal(SIGINT, recvfrom_int);
+    signal(SIGINT, recvfrom_int); // fix: handler's printf inside printf
 
     let mut client_addr: sockaddr_in = zeroed();
-    client_len = size_of_val(&client_addr) as socklen_t;
-
-    let n: ssize_t = recvfrom(socket_fd, message.as_mut_ptr().cast(), MAXLINE, 0, &raw mut client_addr as *mut sockaddr, &mut client_len); // fix: ssize_t as int
+    client_len = sizeof(&client_addr);
+    let n: ssize_t; // fix: was int
+    n = recvfrom(socket_fd, ptr(&mut message), MAXLINE, 0, sa(&mut client_addr), &mut client_len);
     if n < 0 {
         error(1, errno(), c"recvfrom failed");
     }
-    message[n as usize] = 0;
-    uninterrupted(|| printf(c"received %zd bytes: %s\n".as_ptr(), n, message.as_ptr())); // fix: interrupted stdio
+    terminate(&mut message, n);
+    uninterrupted(|| printf(c"received %zd bytes: %s\n".as_ptr(), n, &message)); // fix: was %d
 
-    if connect(socket_fd, &raw const client_addr as *const sockaddr, client_len) != 0 {
+    if connect(socket_fd, sa(&client_addr), client_len) != 0 {
         error(1, errno(), c"connect failed");
     }
 
-    while strncmp(message.as_ptr(), c"goodbye".as_ptr(), 7) != 0 {
-        let mut send_line: MaybeUninit<[c_char; MAXLINE + 5]> = MaybeUninit::uninit(); // fix: no room for "Hi, "
-        sprintf(send_line.as_mut_ptr().cast(), c"Hi, %s".as_ptr(), message.as_ptr());
+    while strncmp(ptr(&message), c"goodbye".as_ptr(), 7) != 0 {
+        let mut send_line = MaybeUninit::<[c_char; MAXLINE + 5]>::uninit(); // fix: no room for "Hi, "
+        sprintf(ptr(&mut send_line), c"Hi, %s".as_ptr(), &message);
 
-        let rt: ssize_t = send(socket_fd, send_line.as_ptr().cast(), strlen(send_line.as_ptr().cast()), 0); // fix: ssize_t as size_t
+        let rt: ssize_t = send(socket_fd, ptr(&send_line), strlen(ptr(&send_line)), 0); // fix: was size_t
         if rt < 0 {
             error(1, errno(), c"send failed ");
         }
-        uninterrupted(|| printf(c"send bytes: %zd \n".as_ptr(), rt)); // fix: interrupted stdio
+        uninterrupted(|| printf(c"send bytes: %zd \n".as_ptr(), rt)); // fix: was %zu
 
-        let rc: ssize_t = recv(socket_fd, message.as_mut_ptr().cast(), MAXLINE, 0); // fix: ssize_t as size_t
+        let rc: ssize_t = recv(socket_fd, ptr(&mut message), MAXLINE, 0); // fix: was size_t
         if rc < 0 {
             error(1, errno(), c"recv failed");
         }
-        message[rc as usize] = 0; // fix: unterminated message
-        count += 1;
+        terminate(&mut message, rc); // fix: unterminated message
+        count.fetch_add(1, Relaxed);
     }
 
-    uninterrupted(|| exit(0)) // fix: interrupted stdio
+    uninterrupted(|| exit(0))
 }

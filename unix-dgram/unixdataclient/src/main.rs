@@ -19,35 +19,35 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
 
     client_addr = zeroed(); /* bind an address for us */
     client_addr.sun_family = AF_LOCAL as sa_family_t;
-    strcpy(client_addr.sun_path.as_mut_ptr(), check(tmpnam(null_mut()), c"tmpnam failed")); // fix: unchecked tmpnam
+    strcpy(ptr(&mut client_addr.sun_path), check(tmpnam(null_mut()), c"tmpnam failed"));
 
-    if bind(sockfd, &raw const client_addr as *const sockaddr, size_of_val(&client_addr) as socklen_t) < 0 {
+    if bind(sockfd, sa(&client_addr), sizeof(&client_addr)) < 0 {
         error(1, errno(), c"bind failed");
     }
 
     server_addr = zeroed();
     server_addr.sun_family = AF_LOCAL as sa_family_t;
-    strcpy(server_addr.sun_path.as_mut_ptr(), check(fits_sun_path(*argv.add(1)), c"local_path too long")); // fix: path past sun_path
-
+    strcpy(ptr(&mut server_addr.sun_path), check(fits_sun_path(*argv.add(1)), c"local_path too long"));
+    let server_len: socklen_t = sizeof(&server_addr);
     let mut send_line: [c_char; MAXLINE];
     send_line = zeroed();
-    let mut recv_line: [c_char; MAXLINE + 1] = zeroed(); // fix: no room for the NUL
-
-    while !fgets(send_line.as_mut_ptr(), MAXLINE as c_int, stdin).is_null() {
-        let i: size_t = strlen(send_line.as_ptr()).max(1); // fix: index -1
-        if send_line[i - 1] == b'\n' as c_char {
-            send_line[i - 1] = 0;
+    let mut recv_line = [0 as c_char; MAXLINE + 1]; // fix: no room for the NUL
+    let mut n: ssize_t; // fix: was int
+    while !fgets(ptr(&mut send_line), MAXLINE as c_int, stdin).is_null() {
+        let i: size_t = strlen(ptr(&send_line)); // fix: was int
+        if i > 0 && send_line[i - 1] == b'\n' as c_char {
+            send_line[i - 1] = 0; // fix: send_line[-1]
         }
-        let nbytes: size_t = strlen(send_line.as_ptr());
-        printf(c"now sending %s \n".as_ptr(), send_line.as_ptr());
-        set_errno(0); // fix: stale errno
-        if sendto(sockfd, send_line.as_ptr().cast(), nbytes, 0, &raw const server_addr as *const sockaddr, size_of_val(&server_addr) as socklen_t) != nbytes as ssize_t {
+        let nbytes: size_t = strlen(ptr(&send_line));
+        printf(c"now sending %s \n".as_ptr(), &send_line);
+
+        if sendto(sockfd, ptr(&send_line), nbytes, 0, sa(&server_addr), server_len) != nbytes as ssize_t {
             error(1, errno(), c"sendto error");
         }
-        let n: ssize_t = check(recvfrom(sockfd, recv_line.as_mut_ptr().cast(), MAXLINE, 0, null_mut(), null_mut()), c"recvfrom failed"); // fix: unchecked recvfrom
-        recv_line[n as usize] = 0;
-
-        fputs(recv_line.as_ptr(), stdout);
+        n = recvfrom(sockfd, ptr(&mut recv_line), MAXLINE, 0, null_mut(), null_mut());
+        check(n, c"recvfrom failed");
+        terminate(&mut recv_line, n);
+        fputs(ptr(&recv_line), stdout);
         fputs(c"\n".as_ptr(), stdout);
     }
 

@@ -18,27 +18,27 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
 
     servaddr = zeroed();
     servaddr.sun_family = AF_LOCAL as sa_family_t;
-    strcpy(servaddr.sun_path.as_mut_ptr(), check(fits_sun_path(*argv.add(1)), c"local_path too long")); // fix: path past sun_path
+    strcpy(ptr(&mut servaddr.sun_path), check(fits_sun_path(*argv.add(1)), c"local_path too long"));
 
-    if connect(sockfd, &raw const servaddr as *const sockaddr, size_of_val(&servaddr) as socklen_t) < 0 {
+    if connect(sockfd, sa(&servaddr), sizeof(&servaddr)) < 0 {
         error(1, errno(), c"connect failed");
     }
 
     let mut send_line: [c_char; MAXLINE];
     send_line = zeroed();
-    let mut recv_line: [c_char; MAXLINE + 1] = zeroed(); // fix: no room for the NUL
+    let mut recv_line = [0 as c_char; MAXLINE + 1]; // fix: no room for the NUL
 
-    while !fgets(send_line.as_mut_ptr(), MAXLINE as c_int, stdin).is_null() {
-        set_errno(0); // fix: stale errno
-        let nbytes: ssize_t = size_of_val(&send_line) as ssize_t;
-        if write(sockfd, send_line.as_ptr().cast(), nbytes as size_t) != nbytes {
+    while !fgets(ptr(&mut send_line), MAXLINE as c_int, stdin).is_null() {
+        bzero(ptr(&mut recv_line), MAXLINE); // fix: unterminated answer
+        let nbytes: c_int = sizeof(&send_line);
+        if write(sockfd, ptr(&send_line), nbytes as size_t) != nbytes as ssize_t {
             error(1, errno(), c"write error");
         }
-        match check(read(sockfd, recv_line.as_mut_ptr().cast(), MAXLINE), c"read failed" /* fix: unchecked read */) {
-            0 => error(1, errno(), c"server terminated prematurely"),
-            n => recv_line[n as usize] = 0, // fix: unterminated answer
+        if check(read(sockfd, ptr(&mut recv_line), MAXLINE), c"read failed") == 0 {
+            error(1, errno(), c"server terminated prematurely");
         }
-        fputs(recv_line.as_ptr(), stdout);
+        fputs(ptr(&recv_line), stdout);
     }
+
     exit(0);
 }

@@ -1,7 +1,7 @@
 //! A note on local sockets: accepts one client, asks its path who it is, answers in capitals.
 #![no_std]
 #![no_main]
-use common::*; // fix: missing include
+use common::*; // fix: toupper undeclared
 #[repr(C)]
 struct LongSockaddrUn {
     _sun_family: sa_family_t,
@@ -13,21 +13,21 @@ const QLEN: c_int = 10;
 // or listen failed.
 //
 unsafe fn serv_listen(name: *const c_char) -> c_int {
-    // socket's result from 0 up is fd
-    let (len, err, rval): (socklen_t, c_int, c_int);
+    // `fd @ 0..`: a result >= 0 is fd, else return -1
+    let (len, err, rval): (c_int, c_int, c_int);
     let mut un: sockaddr_un;
     // a local stream socket
     let fd @ 0.. = socket(AF_UNIX, SOCK_STREAM, 0) else { return -1 };
     'errout: {
-        // the path may have stayed behind
+        // the path may be left from before
         unlink(name);
         // the address
         un = zeroed();
         un.sun_family = AF_UNIX as sa_family_t;
-        strcpy(un.sun_path.as_mut_ptr(), check(fits_sun_path(name), c"name too long")); // fix: path past sun_path
-        len = (offset_of!(sockaddr_un, sun_path) + strlen(name)) as socklen_t;
-        // as long as the path, without its NUL
-        if bind(fd, &raw const un as *const sockaddr, len) < 0 {
+        strcpy(ptr(&mut un.sun_path), name);
+        len = (offset_of!(sockaddr_un, sun_path) + strlen(name)) as c_int;
+        // the path's length without its NUL
+        if bind(fd, sa(&un), len as socklen_t) < 0 {
             rval = -2;
             break 'errout;
         }
@@ -44,17 +44,17 @@ unsafe fn serv_listen(name: *const c_char) -> c_int {
 }
 unsafe fn serv_accept(listenfd: c_int, uidptr: *mut uid_t) -> c_int {
     // the result: a connected descriptor, or -1, -2, -3 if accept, stat or the path failed
-    let (mut len, err, rval): (socklen_t, c_int, c_int); // fix: socklen_t as int
-    // the original's staletime, a time_t, is not used
+    let (mut len, err, rval): (socklen_t, c_int, c_int); // fix: was int
+    // The original declares a staletime here and does not use it.
     let mut un: LongSockaddrUn = zeroed(); // fix: no room for the NUL
     let mut statbuf: stat = zeroed();
     len = size_of::<sockaddr_un>() as socklen_t;
-    let clifd @ 0.. = accept(listenfd, &raw mut un as *mut sockaddr, &mut len) else { return -1 };
+    let clifd @ 0.. = accept(listenfd, sa(&mut un), &mut len) else { return -1 };
     'errout: {
-        // of the address, the path, which the kernel need not have closed with a NUL
+        // the path's length; the kernel promises no closing NUL
         len -= offset_of!(sockaddr_un, sun_path) as socklen_t;
-        un.sun_path[len as usize] = 0;
-        if stat(un.sun_path.as_ptr(), &mut statbuf) < 0 {
+        terminate(&mut un.sun_path, len as ssize_t);
+        if stat(ptr(&un.sun_path), &mut statbuf) < 0 {
             rval = -2;
             break 'errout;
         }
@@ -65,7 +65,7 @@ unsafe fn serv_accept(listenfd: c_int, uidptr: *mut uid_t) -> c_int {
         if !uidptr.is_null() {
             *uidptr = statbuf.st_uid;
         }
-        unlink(un.sun_path.as_ptr());
+        unlink(ptr(&un.sun_path));
         return clifd;
     }
     err = errno();
@@ -73,11 +73,11 @@ unsafe fn serv_accept(listenfd: c_int, uidptr: *mut uid_t) -> c_int {
     set_errno(err);
     rval
 }
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
-    let (lfd, cfd, mut n): (c_int, c_int, ssize_t); // fix: ssize_t as int
+pub unsafe extern "C" fn main() -> c_int {
+    #![unsafe(no_mangle)]
+    let (lfd, cfd, mut n): (c_int, c_int, ssize_t); // fix: was int
     let mut cuid: uid_t = 0;
-    let mut buf: [c_char; 1024] = zeroed();
+    let mut buf = [0 as c_char; 1024];
     lfd = serv_listen(c"foo.socket".as_ptr());
     if lfd < 0 {
         match lfd {
@@ -98,18 +98,19 @@ pub unsafe extern "C" fn main(_argc: c_int, _argv: *mut *mut c_char) -> c_int {
     }
     loop {
         // again after a signal
-        n = read(cfd, buf.as_mut_ptr().cast(), 1024);
+        n = read(cfd, ptr(&mut buf), 1024);
         if n == -1 && errno() == EINTR {
             continue;
         }
-        if check(n, c"read failed" /* fix: unchecked read */) == 0 {
-            // the end
+        check(n, c"read failed");
+        if n == 0 {
             printf(c"the other side has been closed.\n".as_ptr());
             break;
         }
-        // only the letters change, and in the C locale only those of ASCII
-        buf[..n as usize].iter_mut().for_each(|c| *c = toupper(*c as c_uchar as c_int) as c_char); // fix: toupper of a negative char
-        check(write(cfd, buf.as_ptr().cast(), n as size_t), c"write failed"); // fix: unchecked write
+        for c in buf.iter_mut().take(n as usize) {
+            *c = toupper(*c as c_uchar as c_int) as c_char; // fix: toupper of a negative char
+        }
+        check(write(cfd, ptr(&buf), n as size_t), c"write failed");
     }
     close(cfd);
     close(lfd);

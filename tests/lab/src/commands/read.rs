@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
-use terminal_size::{Width, terminal_size};
 
 use lab::programs::{self, Program};
+use lab::terminal;
 
 #[derive(clap::Args)]
 pub struct Read {
@@ -35,7 +35,7 @@ impl Read {
         let c: Vec<&str> = c.as_deref().unwrap_or_default().lines().collect();
         let port: Vec<&str> = port.lines().collect();
         // In a pipe the columns are as wide as pr's in the README.
-        let width = if io::stdout().is_terminal() { terminal_size().map_or(80, |(Width(width), _)| usize::from(width)) } else { 200 };
+        let width = terminal::width().unwrap_or(200);
         let column = if c.is_empty() { width.saturating_sub(5) } else { width.saturating_sub(8) / 2 };
         let mut out = anstream::stdout().lock();
         for at in 0..c.len().max(port.len()) {

@@ -38,7 +38,7 @@ pub struct Replay {
 
 impl Replay {
     pub fn run(&self) -> Result<()> {
-        let scenes = choose(scene::read_all(programs::root())?, &self.names)?;
+        let scenes = choose(&self.names)?;
         if scenes.iter().any(|scene| scene.uses("strace")) {
             strace::available()?;
         }
@@ -63,9 +63,9 @@ impl Replay {
 }
 
 /// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
-fn choose(scenes: Vec<Scene>, names: &[String]) -> Result<Vec<Scene>> {
+fn choose(names: &[String]) -> Result<Vec<Scene>> {
     if names.is_empty() {
-        let mut chosen: Vec<Scene> = scenes.into_iter().filter(|scene| scene.lecture().is_some()).collect();
+        let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
         chosen.sort_by_key(Scene::lecture);
         return Ok(chosen);
     }
@@ -76,7 +76,7 @@ fn choose(scenes: Vec<Scene>, names: &[String]) -> Result<Vec<Scene>> {
             continue;
         }
         let before = chosen.len();
-        chosen.extend(scenes.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
+        chosen.extend(scene::read_all(programs::root())?.into_iter().filter(|scene| scene.name == *name || scene.group == *name));
         if chosen.len() == before {
             bail!("no scene or group is called '{name}'; 'cargo lab list' names them");
         }

@@ -1,14 +1,13 @@
 //! What `lab strace` prints: one trace, or two side by side.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
 use regex_lite::{Captures, Regex};
-use terminal_size::{Width, terminal_size};
 
 use lab::compare::{self, Row};
 use lab::scene::{Parting, Scene};
+use lab::terminal;
 use lab::trace::{self, Trace};
 
 /// Narrower than this, two columns are of no use.
@@ -28,8 +27,7 @@ pub struct Side {
 impl Side {
     pub fn new(scene: &Scene) -> Side {
         anstream::println!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}", scene.name, scene.file.display());
-        let width = io::stdout().is_terminal().then(|| terminal_size().map_or(80, |(Width(width), _)| usize::from(width)));
-        Side { width }
+        Side { width: terminal::width() }
     }
 
     /// One trace by itself.

@@ -1,4 +1,4 @@
-//! The fixes in the sources and the tables of the groups say the same, each names a test, and
+//! The fixes in the sources and the tables in FIXES.md say the same, each names a test, and
 //! `tests/trials/reverts.tsv` can put each back.
 
 use std::collections::BTreeSet;
@@ -12,12 +12,11 @@ use trials::fixes::{self, Fix};
 use trials::reverts::{self, Shown};
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 6] = [
         ("the_tables_list_every_fix", the_tables_list_every_fix),
         ("each_fix_names_a_scene_that_runs_the_program", each_fix_names_a_scene_that_runs_the_program),
-        ("every_added_check_is_a_fix", every_added_check_is_a_fix),
         ("an_array_has_the_size_that_its_row_says", an_array_has_the_size_that_its_row_says),
-        ("a_type_is_the_one_that_its_row_says", a_type_is_the_one_that_its_row_says),
+        ("a_mark_says_which_type_or_format_c_has", a_mark_says_which_type_or_format_c_has),
         ("every_fix_can_be_put_back", every_fix_can_be_put_back),
         ("what_shows_it_runs_the_program", what_shows_it_runs_the_program),
     ];
@@ -30,19 +29,13 @@ pub fn trials() -> Vec<Trial> {
     tests.into_iter().map(trial).collect()
 }
 
+fn source(name: &str) -> String {
+    let program = programs::find(name).unwrap_or_else(|| panic!("no program is called {name}"));
+    fs::read_to_string(root().join(program.source())).unwrap()
+}
+
 fn in_sources() -> BTreeSet<Fix> {
-    let mark = Regex::new(r"// fix: (.+)$|/\* fix: (.+?) \*/").unwrap();
-    let mut fixes = BTreeSet::new();
-    for program in &PROGRAMS {
-        let text = fs::read_to_string(root().join(program.source())).unwrap();
-        for (line, number) in text.lines().zip(1..) {
-            for found in mark.captures_iter(line) {
-                let name = found.get(1).or(found.get(2)).expect("one of the two matched").as_str();
-                fixes.insert(Fix { program: program.name.to_owned(), line: number, name: name.to_owned() });
-            }
-        }
-    }
-    fixes
+    PROGRAMS.iter().flat_map(|program| fixes::marks(program.name, &source(program.name)).unwrap()).collect()
 }
 
 fn the_tables_list_every_fix() {
@@ -62,7 +55,7 @@ fn each_fix_names_a_scene_that_runs_the_program() {
                 let shown = &reverts.iter().find(|revert| revert.fix == *fix).unwrap_or_else(|| panic!("tests/trials/reverts.tsv lacks {fix:?}")).shown;
                 let says = match shown {
                     Shown::Rustc => row.test.starts_with("the compiler: "),
-                    Shown::Faults => row.test.contains("`cargo lab faults`"),
+                    Shown::Faults => row.test.contains("`cargo trials faults`"),
                     Shown::Reading => row.test.ends_with("the line is read"),
                     _ => false,
                 };
@@ -78,21 +71,11 @@ fn each_fix_names_a_scene_that_runs_the_program() {
     }
 }
 
-fn every_added_check_is_a_fix() {
-    for program in &PROGRAMS {
-        let text = fs::read_to_string(root().join(program.source())).unwrap();
-        for (line, number) in text.lines().zip(1..) {
-            assert!(!line.contains("check(") || line.contains(" fix: "), "{}:{number}: a check without its fix", program.name);
-        }
-    }
-}
-
-/// The line of the source that is fixed there, without its comments.
+/// The line of the source that is fixed there, without its comment.
 fn code(fix: &Fix) -> String {
-    let program = programs::find(&fix.program).unwrap_or_else(|| panic!("no program is called {}", fix.program));
-    let text = fs::read_to_string(root().join(program.source())).unwrap();
-    let line = text.lines().nth(fix.line - 1).unwrap_or_else(|| panic!("{} has no line {}", fix.program, fix.line));
-    Regex::new(r"// .*$|/\* .*? \*/").unwrap().replace_all(line, "").into_owned()
+    let source = source(&fix.program);
+    let line = source.lines().nth(fix.line - 1).unwrap_or_else(|| panic!("{} has no line {}", fix.program, fix.line));
+    line.split("// ").next().unwrap_or_default().to_owned()
 }
 
 fn an_array_has_the_size_that_its_row_says() {
@@ -102,26 +85,27 @@ fn an_array_has_the_size_that_its_row_says() {
         let Some(found) = cell.captures(&row.port) else { continue };
         for fix in &row.fixes {
             let code = code(fix);
-            assert!(code.contains(&format!(" {}: ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
+            assert!(code.contains(&format!(" {} = ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
             arrays += 1;
         }
     }
     assert!(arrays > 0);
 }
 
-fn a_type_is_the_one_that_its_row_says() {
+fn a_mark_says_which_type_or_format_c_has() {
     let mut types = 0;
-    for row in fixes::rows(root()).unwrap().iter().filter(|row| ["ssize_t as int", "socklen_t as int"].contains(&row.fixes[0].name.as_str())) {
-        for fix in &row.fixes {
-            let code = code(fix);
-            let wanted = match (row.port.as_str(), fix.name.as_str()) {
-                ("`%zd`", _) => vec!["%zd"],
-                (_, "socklen_t as int") => vec!["socklen_t"],
-                _ => vec!["ssize_t", "%zd"],
-            };
-            assert!(wanted.iter().any(|wanted| code.contains(wanted)), "{}:{}: {}: {code}", fix.program, fix.line, row.port);
-            types += 1;
-        }
+    for fix in in_sources() {
+        let wanted: &[&str] = match fix.name.as_str() {
+            "was int" => &["ssize_t", "socklen_t", "size_t"],
+            "was size_t" => &["ssize_t"],
+            "was %d" | "was %zu" => &["%zd"],
+            name => {
+                assert!(!name.starts_with("was "), "{fix:?}");
+                continue;
+            }
+        };
+        assert!(wanted.iter().any(|wanted| code(&fix).contains(wanted)), "{}:{}: {}", fix.program, fix.line, fix.name);
+        types += 1;
     }
     assert!(types > 0);
 }

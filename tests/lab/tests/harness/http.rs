@@ -8,14 +8,14 @@ use std::env;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::programs::{self, Binaries, Profile};
+use lab::programs::{Binaries, Profile};
 use lab::sockets;
 use lab::stage::{Privacy, Stage};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -24,6 +24,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use procfs::process::Process;
+
+use crate::support::{self, Builds};
 
 /// The servers' address.
 const AT: &str = "127.0.0.1:9501";
@@ -57,39 +59,39 @@ const TESTS: [(&str, &str, Body); 10] = [
     ("long_requests", "tcp30_server", long_requests),
 ];
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    if let Some(path) = env::var_os(SERVER) {
-        let name = arguments.filter.unwrap_or_default();
-        return match on_stage(&name, Path::new(&path)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        };
-    }
-    let no_curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err();
-    let binaries = if arguments.list { Binaries::new() } else { programs::build(&["tcp20_server", "tcp30_server"], Profile::Dev).unwrap_or_else(|error| panic!("{error:#}")) };
+pub fn trials(builds: &Builds) -> Vec<Trial> {
+    let no_curl = support::missing("curl");
     let trials = TESTS.map(|(test, program, _)| {
-        let missing = test == "curl" && no_curl;
-        let name = format!("{program}/{test}");
-        let title = if missing { format!("{name} (curl is not installed)") } else { name.clone() };
-        let path = binaries.get(program).cloned().unwrap_or_default();
-        Trial::test(title, move || run_again(&name, &path)).with_ignored_flag(missing)
+        let name = format!("http/{program}/{test}");
+        let ignored = no_curl.as_deref().filter(|_| test == "curl");
+        let path = builds.folder(Profile::Dev).join(program);
+        support::trial(name.clone(), ignored, move || run_again(&name, &path))
     });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials.into()
 }
 
 /// Runs one test in a process of its own.
-fn run_again(name: &str, path: &PathBuf) -> Result<(), Failed> {
-    let output = Command::new(env::current_exe()?).arg(name).env(SERVER, path).stdin(Stdio::null()).output()?;
+fn run_again(name: &str, path: &Path) -> Result<(), Failed> {
+    let output = support::output(support::command(env::current_exe()?).arg(name).env(SERVER, path))?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
+}
+
+/// If we are that process: how the test ends.
+pub fn in_its_own_process(arguments: &Arguments) -> Option<ExitCode> {
+    let path = env::var_os(SERVER)?;
+    let end = on_stage(arguments.filter.as_deref().unwrap_or_default(), Path::new(&path));
+    Some(end.map_or_else(
+        |error| {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    ))
 }
 
 /// In that process: the test, with its server running on a stage of its own.
 fn on_stage(name: &str, path: &Path) -> Result<()> {
-    let (_, program, body) = TESTS.iter().find(|(test, program, _)| format!("{program}/{test}") == name).with_context(|| format!("no test is called {name}"))?;
+    let (_, program, body) = TESTS.iter().find(|(test, program, _)| format!("http/{program}/{test}") == name).with_context(|| format!("no test is called {name}"))?;
     let _stage = Stage::set(Privacy::find(true), &BTreeMap::from([((*program).to_owned(), path.to_owned())]), &Binaries::new())?;
     body(Server::start(program)?)
 }

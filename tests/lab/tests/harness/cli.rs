@@ -6,26 +6,65 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::process::{self, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::strace;
+use libtest_mimic::Trial;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use procfs::process::{Process, Syscall, all_processes};
 use tempfile::TempDir;
 
+use crate::support::{self, Machine, Running};
+
+/// Name, test, and whether it needs two labs that play at once.
+const TESTS: [(&str, fn(), bool); 16] = [
+    ("list_names_every_program", list_names_every_program, false),
+    ("an_unknown_scene_is_named", an_unknown_scene_is_named, false),
+    ("an_unknown_program_is_named", an_unknown_program_is_named, false),
+    ("a_missing_program_is_named", a_missing_program_is_named, false),
+    ("a_program_that_does_something_else_fails_the_scene_with_a_diff", a_program_that_does_something_else_fails_the_scene_with_a_diff, false),
+    ("what_is_wrong_with_strace_is_named", what_is_wrong_with_strace_is_named, false),
+    ("what_cannot_be_traced_is_named", what_cannot_be_traced_is_named, false),
+    ("a_port_is_shown_beside_its_original", a_port_is_shown_beside_its_original, false),
+    ("sockets_are_listed_by_number_and_by_name", sockets_are_listed_by_number_and_by_name, false),
+    ("a_process_that_is_not_there_or_not_ours_is_named", a_process_that_is_not_there_or_not_ours_is_named, false),
+    ("ctrl_c_works_where_a_shell_ignores_it", ctrl_c_works_where_a_shell_ignores_it, false),
+    ("nobody_has_to_read_to_the_end", nobody_has_to_read_to_the_end, false),
+    ("a_signal_leaves_nothing_behind", a_signal_leaves_nothing_behind, false),
+    ("a_signal_ends_a_pause", a_signal_ends_a_pause, false),
+    ("a_signal_that_is_ignored_stays_so", a_signal_that_is_ignored_stays_so, false),
+    ("what_a_killed_lab_leaves_the_next_one_removes", what_a_killed_lab_leaves_the_next_one_removes, true),
+];
+
+pub fn trials(machine: &Machine) -> Vec<Trial> {
+    let trial = |(name, test, needs_two): (&str, fn(), bool)| {
+        let ignored = machine.no_namespaces.as_deref().filter(|_| needs_two);
+        support::trial(format!("cli/{name}"), ignored, move || {
+            test();
+            Ok(())
+        })
+    };
+    TESTS.map(trial).into()
+}
+
 fn lab(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lab")).args(args).stdin(Stdio::null()).output().expect("lab can be run")
+    support::output(support::command(env!("CARGO_BIN_EXE_lab")).args(args)).expect("lab can be run")
+}
+
+/// What lab said on stderr, without its line on where it plays.
+fn said(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    text.split_inclusive('\n').filter(|line| !line.starts_with("lab: no namespaces here (")).collect()
 }
 
 /// Its one line of complaint.
 fn complaint(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = said(&output.stderr);
     assert_eq!(text.lines().count(), 1, "{text}");
     text
 }
@@ -40,7 +79,6 @@ fn folder_with(program: &str, as_names: &[&str]) -> TempDir {
     folder
 }
 
-#[test]
 fn list_names_every_program() {
     let output = lab(&["list"]);
     assert!(output.status.success(), "{output:?}");
@@ -51,19 +89,16 @@ fn list_names_every_program() {
     assert!(!text.contains('\x1b'), "colour in a pipe");
 }
 
-#[test]
 fn an_unknown_scene_is_named() {
     let text = complaint(&lab(&["replay", "no-such-scene"]));
     assert_eq!(text, "lab: no scene or group is called 'no-such-scene'; 'cargo lab list' names them\n");
 }
 
-#[test]
 fn an_unknown_program_is_named() {
     let text = complaint(&lab(&["read", "no-such-program"]));
     assert!(text == "lab: no program is called 'no-such-program'; 'cargo lab list' names them\n" || text.contains("strace"), "{text}");
 }
 
-#[test]
 fn a_missing_program_is_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_str().unwrap();
@@ -73,46 +108,11 @@ fn a_missing_program_is_named() {
     assert_eq!(text, "lab: cannot read the folder /no/such/folder: No such file or directory (os error 2)\n");
 }
 
-#[test]
-fn a_taken_port_is_named_and_does_not_matter_in_a_namespace() {
-    let _turn = TURN.lock();
-    // If something else on this machine has the port, it is taken all the same.
-    let _taken = UdpSocket::bind("0.0.0.0:43211");
-    let text = complaint(&lab(&["replay", "two-clients", "--no-namespaces"]));
-    assert!(text.starts_with("lab: UDP port 43211 is taken by "), "{text}");
-    assert!(text.contains(" (pid ") && text.ends_with("; end it, or run where lab may use network namespaces\n"), "{text}");
-
-    let output = lab(&["replay", "two-clients"]);
-    let text = String::from_utf8_lossy(&output.stderr);
-    // Where there are no namespaces to be had, the port is in the way, and the message says so.
-    assert!(output.status.success() || text.contains("network namespaces"), "{text}");
-}
-
-/// Those who need the ports of the network that all share, and those who take them.
-static TURN: Mutex<()> = Mutex::new(());
-
-#[test]
-fn a_path_in_the_way_is_named_where_it_matters() {
-    let _turn = TURN.lock();
-    let play = |scene| lab(&["replay", scene, "--no-namespaces"]);
-    let path = Path::new("/tmp/unix_udp_client");
-    // What someone else has there is left alone.
-    let Ok(()) = fs::create_dir(path) else { return };
-    let (concerned, other) = (play("path-datagram"), play("udpclient-usage"));
-    fs::remove_dir(path).unwrap();
-    let text = complaint(&concerned);
-    if !text.contains(" port ") {
-        assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
-        assert!(other.status.success(), "{other:?}");
-    }
-}
-
-#[test]
 fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
     let folder = folder_with("udpserver", &["udpclient"]);
     let output = lab(&["replay", "udpclient-usage", "--limit", "1", "--programs", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8_lossy(&output.stderr);
+    let text = said(&output.stderr);
     assert!(text.starts_with("lab: scene udpclient-usage went otherwise: udp-basic/README.md:"), "{text}");
     assert!(text.contains("client did not write this line: time-out after 1 s; client is blocked in recvfrom"), "{text}");
     assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
@@ -126,11 +126,10 @@ fn with_strace(script: Option<&str>, args: &[&str]) -> String {
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_lab")).args(args).env("PATH", folder.path()).stdin(Stdio::null()).output().unwrap();
+    let output = support::command(env!("CARGO_BIN_EXE_lab")).args(args).env("PATH", folder.path()).output().unwrap();
     complaint(&output)
 }
 
-#[test]
 fn what_is_wrong_with_strace_is_named() {
     let strace_with = |script| with_strace(script, &["strace", "two-clients"]);
     let missing = "lab: strace is not installed; on Debian and Ubuntu: apt-get install strace\n";
@@ -145,7 +144,6 @@ fn what_is_wrong_with_strace_is_named() {
     assert_eq!(strace_with(Some(forbidden)), "lab: strace may not trace here (strace: PTRACE_TRACEME: Operation not permitted); a container needs the capability SYS_PTRACE\n");
 }
 
-#[test]
 fn what_cannot_be_traced_is_named() {
     let text = complaint(&lab(&["strace", "no-such-thing"]));
     assert!(text == "lab: no scene or program is called 'no-such-thing'; 'cargo lab list' names them\n" || text.contains("strace"), "{text}");
@@ -159,7 +157,6 @@ fn what_cannot_be_traced_is_named() {
     );
 }
 
-#[test]
 fn a_port_is_shown_beside_its_original() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("chap-6")).unwrap();
@@ -175,7 +172,6 @@ fn a_port_is_shown_beside_its_original() {
     assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
 }
 
-#[test]
 fn sockets_are_listed_by_number_and_by_name() {
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
     let output = lab(&["sockets", &process::id().to_string()]);
@@ -195,14 +191,13 @@ fn sockets_are_listed_by_number_and_by_name() {
     assert_eq!(text, format!("{name}  process {}\nhas no socket\n", sleeper.id()));
 }
 
-#[test]
 fn a_process_that_is_not_there_or_not_ours_is_named() {
     let text = complaint(&lab(&["sockets", "999999999"]));
     assert_eq!(text, "lab: there is no process 999999999\n");
     let text = complaint(&lab(&["sockets", "no-such-program"]));
     assert_eq!(text, "lab: no program called no-such-program is running\n");
 
-    let mut other = Command::new(env!("CARGO_BIN_EXE_lab"));
+    let mut other = support::command(env!("CARGO_BIN_EXE_lab"));
     other.args(["sockets", "1"]);
     if nix::unistd::getuid().is_root() {
         // Nobody.
@@ -213,10 +208,9 @@ fn a_process_that_is_not_there_or_not_ours_is_named() {
     assert_eq!(complaint(&output), "lab: the descriptors of process 1 are for its user and for root to see\n");
 }
 
-#[test]
 fn ctrl_c_works_where_a_shell_ignores_it() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
-    command.args(["replay", "datagram-pair", "--limit", "3"]).stdin(Stdio::null());
+    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", "datagram-pair", "--limit", "3"]);
     // SAFETY: the closure makes one system call.
     unsafe {
         command.pre_exec(|| {
@@ -228,9 +222,8 @@ fn ctrl_c_works_where_a_shell_ignores_it() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[test]
 fn nobody_has_to_read_to_the_end() {
-    let mut lab = Command::new(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lab = Running::start(support::command(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     drop(lab.stdout.take());
     let mut text = String::new();
     lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
@@ -252,16 +245,11 @@ fn with_default_signals(command: &mut Command) -> &mut Command {
 }
 
 /// `lab replay` of a scene in which, with these programs, one waits for a message and `lab` for a line.
-fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Child {
+fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Running {
     let programs = programs.to_str().unwrap();
-    with_default_signals(&mut Command::new(env!("CARGO_BIN_EXE_lab")))
-        .args(["replay", scene, "--limit", "60", "--programs", programs])
-        .env("TMPDIR", folders)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
+    command.args(["replay", scene, "--limit", "60", "--programs", programs]).env("TMPDIR", folders);
+    Running::start(with_default_signals(&mut command).stdout(Stdio::null()).stderr(Stdio::piped())).unwrap()
 }
 
 /// The processes that work in a folder below this one, by name.
@@ -283,7 +271,6 @@ fn lab_folders(folders: &Path) -> Vec<PathBuf> {
     fs::read_dir(folders).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
 }
 
-#[test]
 fn a_signal_leaves_nothing_behind() {
     // The second starts its program behind a strace.
     let cases = [("udpclient-usage", "udpclient", "udpclient"), ("socketpair-fails", "unix10", "strace")];
@@ -299,20 +286,19 @@ fn a_signal_leaves_nothing_behind() {
             assert_eq!(end.signal(), Some(signal as i32), "{scene}, {signal}: {end}");
             assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new(), "{scene}, {signal}");
             wait_until("the programs' end", || at_work().is_empty());
-            let mut text = String::new();
-            lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-            assert_eq!(text, "");
+            let mut text = Vec::new();
+            lab.stderr.take().unwrap().read_to_end(&mut text).unwrap();
+            assert_eq!(said(&text), "");
         }
     }
 }
 
-#[test]
 fn a_signal_ends_a_pause() {
     let programs = folder_with("udpclient", &["udpclient"]);
     let folders = TempDir::new().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
     command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
-    let mut lab = with_default_signals(&mut command).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lab = Running::start(with_default_signals(&mut command).stdout(Stdio::null())).unwrap();
     let pid = lab.id() as i32;
     let pauses = || matches!(Process::new(pid).and_then(|lab| lab.syscall()), Ok(Syscall::Blocked { argument_registers, .. }) if argument_registers[1..3] == [0, 60000]);
     wait_until("the pause", pauses);
@@ -321,11 +307,10 @@ fn a_signal_ends_a_pause() {
     assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new());
 }
 
-#[test]
 fn a_signal_that_is_ignored_stays_so() {
     let programs = folder_with("udpserver", &["udpclient"]);
     let folders = TempDir::new().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
     command.args(["replay", "udpclient-usage", "--limit", "2", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
     // SAFETY: the closure makes one system call.
     unsafe {
@@ -334,15 +319,15 @@ fn a_signal_that_is_ignored_stays_so() {
             Ok(())
         });
     }
-    let lab = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lab = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped())).unwrap();
     wait_until("the program", || at_work_in(folders.path()).iter().any(|name| name == "udpclient"));
     kill(Pid::from_raw(lab.id() as i32), Signal::SIGHUP).unwrap();
-    let output = lab.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("time-out after 2 s"), "{output:?}");
+    let mut text = String::new();
+    lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(lab.wait().unwrap().code(), Some(1), "{text}");
+    assert!(text.contains("time-out after 2 s"), "{text}");
 }
 
-#[test]
 fn what_a_killed_lab_leaves_the_next_one_removes() {
     let programs = folder_with("udpserver", &["udpclient"]);
     let folders = TempDir::new().unwrap();

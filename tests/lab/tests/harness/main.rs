@@ -1,0 +1,32 @@
+//! Everything that plays programs: one binary, so that they are built once, and as many tests run side by
+//! side as the machine's isolation allows. What a test needs and this machine lacks makes it ignored,
+//! with the reason after its name.
+
+mod cli;
+mod http;
+mod isolation;
+mod scenes;
+mod support;
+mod traces;
+
+use std::process::ExitCode;
+
+use support::{Builds, Machine};
+
+fn main() -> ExitCode {
+    let arguments = support::arguments();
+    if let Some(end) = http::in_its_own_process(&arguments) {
+        return end;
+    }
+    let machine = Machine::look();
+    let builds = Builds::make(&arguments);
+    let mut trials = Vec::new();
+    trials.extend(cli::trials(&machine));
+    trials.extend(isolation::trials(&machine, &builds));
+    trials.extend(http::trials(&builds));
+    trials.extend(scenes::trials(&machine, &builds));
+    trials.extend(traces::trials(&machine, &builds));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(builds);
+    conclusion.exit_code()
+}
