@@ -19,7 +19,7 @@ use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 
 use crate::play::Stdout;
 use crate::proc;
-use crate::scene::Redirection;
+use crate::scene::{Redirection, expand, notation};
 
 /// How many times a look at a program reads from its terminal.
 const LOOK: usize = 256;
@@ -39,6 +39,8 @@ pub struct Actor {
     interrupted_at_rest: Option<bool>,
     suspended: bool,
     end: Option<ExitStatus>,
+    /// Whether what it writes is in the notation of scenes, as with `lab sock`.
+    pub in_notation: bool,
 }
 
 impl Actor {
@@ -83,7 +85,18 @@ impl Actor {
         if let Some(pipe) = &child.stdout {
             fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_RDONLY | OFlag::O_NONBLOCK))?;
         }
-        Ok(Actor { name: name.to_owned(), child, master: pty.master.into(), screen: Vec::new(), closed: false, interrupted: false, interrupted_at_rest: None, suspended: false, end: None })
+        Ok(Actor {
+            name: name.to_owned(),
+            child,
+            master: pty.master.into(),
+            screen: Vec::new(),
+            closed: false,
+            interrupted: false,
+            interrupted_at_rest: None,
+            suspended: false,
+            end: None,
+            in_notation: false,
+        })
     }
 
     /// The terminal's other end, to poll; `None` once the program's end is closed.
@@ -123,12 +136,12 @@ impl Actor {
     /// A person sees `^C` where it was typed: the newline that a handler prints first ends that
     /// line, and is no line of its own.
     pub fn next_line(&mut self) -> Option<Vec<u8>> {
-        let line = self.take_line()?;
+        let mut line = self.take_line()?;
         if line.is_empty() && self.interrupted {
             self.interrupted = false;
-            return self.take_line();
+            line = self.take_line()?;
         }
-        Some(line)
+        Some(if self.in_notation { expand(&String::from_utf8_lossy(&line)) } else { line })
     }
 
     fn take_line(&mut self) -> Option<Vec<u8>> {
@@ -144,7 +157,8 @@ impl Actor {
 
     /// Puts a line back that [`Actor::next_line`] has given.
     pub fn put_back(&mut self, line: &[u8]) {
-        self.screen.splice(..0, line.iter().copied().chain([b'\n']));
+        let line = if self.in_notation { notation(line).into() } else { line.to_owned() };
+        self.screen.splice(..0, line.into_iter().chain([b'\n']));
     }
 
     /// Whether it was at rest when the first Ctrl-C was typed; `None` if none was.

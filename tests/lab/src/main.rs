@@ -11,9 +11,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use commands::{Check, Read, Record, Replay, Strace};
-use lab::peer::Peer;
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
+use lab::sock::Sock;
 use lab::sockets;
 
 /// Plays the experiments of the READMEs with the real programs.
@@ -44,9 +44,8 @@ enum Task {
         #[arg(value_name = "PID|PROGRAM")]
         whose: String,
     },
-    /// Talks to a program as none of the programs does; for scenes
-    #[command(subcommand, hide = true)]
-    Peer(Peer),
+    /// A shell whose commands are the socket calls
+    Sock(Sock),
 }
 
 fn main() -> ExitCode {
@@ -59,7 +58,7 @@ fn main() -> ExitCode {
         Task::Check(options) => options.run(),
         Task::Record(options) => options.run(),
         Task::Sockets { whose } => list_sockets(&whose),
-        Task::Peer(peer) => peer.run(),
+        Task::Sock(sock) => sock.run(),
     };
     lab::exit("lab", outcome)
 }

@@ -192,7 +192,13 @@ impl Cast<'_> {
     fn act(&mut self, step: &Step) -> Result<()> {
         match &step.action {
             Action::Start(command) => self.start(&step.actor, command),
-            Action::Type(text) => self.type_keys(&step.actor, |actor| actor.type_keys(&[text.expand().as_slice(), b"\n"].concat())),
+            Action::Type(text) => {
+                let filled = self.numbers.fill(text.notation());
+                self.type_keys(&step.actor, |actor| {
+                    let line = if actor.in_notation { filled.into() } else { text.expand() };
+                    actor.type_keys(&[line.as_slice(), b"\n"].concat())
+                })
+            }
             Action::Interrupt => self.type_keys(&step.actor, Actor::interrupt),
             Action::EndOfInput => self.type_keys(&step.actor, |actor| actor.type_keys(b"\x04")),
             Action::Suspend => self.suspend(&step.actor),
@@ -230,7 +236,9 @@ impl Cast<'_> {
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-        self.actors.push(Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?);
+        let mut actor = Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?;
+        actor.in_notation = command.is_in_notation();
+        self.actors.push(actor);
         Ok(())
     }
 

@@ -19,11 +19,12 @@
 //! | `server ! differs: setsockopt; in C: listen, here: write` | plays nothing: both, up to where the traces part |
 //! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
 //!
-//! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}` for a byte of that name, and `{xff}` for
+//! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}`, `{CR}` and `{LF}` for the byte of that name, and `{xff}` for
 //! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
 //! [numbers](crate::numbers) that the kernel picks. A command is split into words as a shell does it,
-//! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). A line that
-//! begins with `#` is a comment.
+//! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). What is typed
+//! at `lab sock` stays in this notation, and what it writes is in it. A line that begins with `#` is a
+//! comment.
 //!
 //! The row of a socket is its descriptor, protocol, local address, remote address and state, as
 //! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
@@ -205,6 +206,13 @@ impl Step {
     }
 }
 
+impl Command {
+    /// Whether what is typed at it and what it writes is in the notation of texts.
+    pub fn is_in_notation(&self) -> bool {
+        self.words.starts_with(&["lab".to_owned(), "sock".to_owned()])
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{:<7} {}", self.actor, self.action)
@@ -303,10 +311,13 @@ fn repetition(text: &str) -> Option<(Vec<u8>, usize, usize)> {
     Some((unit, times.parse().ok()?, close + 1))
 }
 
-/// The byte called `NUL` or, in hexadecimal, `xff`.
+/// The bytes that have a name of their own.
+const NAMES: [(&str, u8); 3] = [("NUL", 0), ("LF", b'\n'), ("CR", b'\r')];
+
+/// The byte called `NUL`, `LF`, `CR` or, in hexadecimal, `xff`.
 fn named(name: &str) -> Option<u8> {
-    if name == "NUL" {
-        return Some(0);
+    if let Some((_, byte)) = NAMES.iter().find(|(known, _)| *known == name) {
+        return Some(*byte);
     }
     let digits = name.strip_prefix('x').filter(|digits| digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
@@ -327,9 +338,11 @@ pub fn notation(bytes: &[u8]) -> String {
             // A brace is named if what it opens would be taken for a name.
             let is_named = |brace| repetition(&String::from_utf8_lossy(&bytes[brace..bytes.len().min(brace + LONGEST_NAME)])).is_some();
             match piece[0] {
-                0 => fold(&mut out, "NUL", piece.len(), true),
                 b'{' if is_named(at + piece.len() - 1) => out += &format!("{}{{x7b}}", "{".repeat(piece.len() - 1)),
-                byte if byte.is_ascii_control() => fold(&mut out, &format!("x{byte:02x}"), piece.len(), true),
+                byte if byte.is_ascii_control() => {
+                    let name = NAMES.iter().find(|(_, known)| *known == byte).map_or_else(|| format!("x{byte:02x}"), |(name, _)| (*name).to_owned());
+                    fold(&mut out, &name, piece.len(), true);
+                }
                 byte => fold(&mut out, &char::from(byte).to_string(), piece.len(), false),
             }
         }
@@ -496,7 +509,7 @@ fn parse_command(text: &str) -> Result<Command> {
     if words[0] != "lab" {
         for word in &mut words {
             let bytes = String::from_utf8(expand(word)).ok().filter(|word| !word.contains('\0'));
-            *word = bytes.with_context(|| format!("'{word}' is no argument: NUL and what is not UTF-8 are for lab peer"))?;
+            *word = bytes.with_context(|| format!("'{word}' is no argument: NUL and what is not UTF-8 are for lab sock"))?;
         }
     }
     Ok(Command { text: text.to_owned(), user, words, redirections })
@@ -598,6 +611,7 @@ mod tests {
             ("Hi, {x*5}!{", &b"Hi, xxxxx!{"[..]),
             ("{ab*5} {x*y} {xfg} {*3}", b"{ab*5} {x*y} {xfg} {*3}"),
             ("a{NUL}b{NUL*2}", b"a\0b\0\0"),
+            ("a{CR}{LF*2}{LFX}", b"a\r\n\n{LFX}"),
             ("{xff}{x80*2}{x7f}{x*2}", b"\xff\x80\x80\x7fxx"),
             ("{\u{e4}*2}{pid}", "\u{e4}\u{e4}{pid}".as_bytes()),
         ] {
@@ -608,7 +622,7 @@ mod tests {
             (&[b'x'; 40], &"x".repeat(40)),
             (&[b'x'; 41], "{x*41}"),
             (&[0; 4096], "{NUL*4096}"),
-            (b"\xff\n\0\xc3\xa4\xc3", "{xff}{x0a}{NUL}\u{e4}{xc3}"),
+            (b"\xff\n\0\xc3\xa4\xc3", "{xff}{LF}{NUL}\u{e4}{xc3}"),
             (b"{NUL}{x80}", "{x7b}NUL}{x7b}x80}"),
         ] {
             assert_eq!(notation(bytes), text);
@@ -634,7 +648,7 @@ mod tests {
     fn what_lab_is_told_stays_a_text() {
         let words = |text: &str| parse_command(text).map(|command| command.words[1..].to_vec());
         assert_eq!(words("udpclient {x*3}").unwrap(), ["xxx"]);
-        assert_eq!(words("lab peer {x*3} {NUL}").unwrap(), ["peer", "{x*3}", "{NUL}"]);
+        assert_eq!(words("lab sock {x*3} {NUL}").unwrap(), ["sock", "{x*3}", "{NUL}"]);
         assert!(words("udpclient {NUL}").is_err());
         assert!(words("udpclient {xff}").is_err());
     }

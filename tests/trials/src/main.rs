@@ -1,13 +1,15 @@
 //! The tool `trials`; `cargo trials help` tells what it does.
 
 mod commands;
+mod peer;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use commands::{Faults, Hostile, Load, Memory, Random, Reverts};
-use lab::peer::Peer;
+use lab::sock::Sock;
+use peer::Peer;
 
 /// Tries what can go wrong: on the ports and, with --originals, on the C programs.
 #[derive(Parser)]
@@ -34,6 +36,9 @@ enum Task {
     /// For scenes, which call it as `lab peer`
     #[command(subcommand, hide = true)]
     Peer(Peer),
+    /// For scenes, which call it as `lab sock`
+    #[command(hide = true)]
+    Sock(Sock),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Task::Load(options) => options.run(),
         Task::Reverts(options) => options.run(),
         Task::Peer(peer) => return lab::exit("lab", peer.run()),
+        Task::Sock(sock) => return lab::exit("lab", sock.run()),
     };
     lab::exit("trials", outcome)
 }

@@ -16,6 +16,7 @@ use lab::numbers::Numbers;
 use lab::play::{self, Audience, Options, Outcome};
 use lab::programs::Binaries;
 use lab::scene::{Action, Scene, Step, Text};
+use lab::sock;
 use lab::stage::{Privacy, Stage};
 use lab::trace::{self, Trace, is_call, name};
 
@@ -248,9 +249,9 @@ fn judge_other(fault: &Fault, who: &str, outcome: &Outcome, part: Option<&Part>)
     if signal.is_some_and(|signal| ![Signal::SIGINT as i32, Signal::SIGPIPE as i32].contains(&signal)) {
         return Some(Wrong::new(Fate::Crashes, format!("{who} ended with {}: {screen}", outcome.end.map(end_name).unwrap_or_default())));
     }
-    let lines: Vec<&str> = outcome.lines.iter().map(String::as_str).collect();
-    let said = part.map_or(&[] as &[Text], |part| &part.lines);
-    (!are_said(&lines, said, &fault.lines_of(who), &mut Numbers::default())).then(|| Wrong::new(Fate::Wrong, format!("neither the scene nor the row has these lines of {who}: {screen}")))
+    let lines: Vec<&str> = outcome.lines.iter().flat_map(|line| sock::received(line)).collect();
+    let said: Vec<Text> = part.iter().flat_map(|part| &part.lines).flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
+    (!are_said(&lines, &said, &fault.lines_of(who), &mut Numbers::default())).then(|| Wrong::new(Fate::Wrong, format!("neither the scene nor the row has these lines of {who}: {screen}")))
 }
 
 /// Whether `lines` are, in their order, all of `new` and some of `said`.

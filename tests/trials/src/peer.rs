@@ -1,7 +1,7 @@
 //! The other end, for what none of the programs does: leave without reading, send 4096 bytes,
-//! answer without a NUL. `lab peer ...` in a scene.
+//! answer without a NUL. `lab peer ...` in a generated scene; those of the READMEs have `lab sock`.
 //!
-//! Texts, paths and addresses are in the [notation](crate::scene::expand) of scenes; what comes is
+//! Texts, paths and addresses are in the [notation](lab::scene::expand) of scenes; what comes is
 //! printed byte by byte as it is.
 
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::Linger;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, listen, setsockopt, socket};
 
-use crate::scene::expand;
+use lab::scene::expand;
 
 /// How long the other end has for its next message.
 const LIMIT: Duration = Duration::from_secs(10);
