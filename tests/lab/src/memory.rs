@@ -81,17 +81,18 @@ pub struct Watched {
     pub findings: Vec<String>,
 }
 
-/// Plays a scene with the ports or, if `c`, with the C programs, which need not do what it says.
+/// Plays a scene with the ports or, if `c`, with the C programs. These need not do what the scene says,
+/// nor need the ports if `lenient`.
 ///
 /// # Errors
 ///
 /// As [`Stage::set`] and [`play::play`].
-pub fn watch(scene: &Scene, tool: Tool, privacy: Privacy, binaries: &Binaries, c: bool) -> Result<Vec<Watched>> {
+pub fn watch(scene: &Scene, tool: Tool, privacy: Privacy, binaries: &Binaries, c: bool, lenient: bool) -> Result<Vec<Watched>> {
     let none = Binaries::new();
     let (ports, originals) = if c { (&none, binaries) } else { (binaries, &none) };
     let _stage = Stage::set(privacy, ports, originals)?;
     let actors = if c { scene.steps.iter().map(|step| step.actor.clone()).collect() } else { Vec::new() };
-    let options = Options { memory: Some(tool), lenient: c, c: actors, ..Options::default() };
+    let options = Options { memory: Some(tool), lenient: lenient || c, c: actors, ..Options::default() };
     play::play(scene, &options, &mut ())?.iter().map(|run| watched(tool, run)).collect()
 }
 

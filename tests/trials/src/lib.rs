@@ -1,15 +1,11 @@
-//! `trials`: the long runs on the ports: faults, adversarial input, random sessions, memory, load, and
-//! each fix taken away again. `lab` plays their scenes.
+//! `trials`: the long runs on the ports: faults, adversarial input, random sessions, memory, soak, and
+//! each fix put back. `lab` plays their scenes; [`verdict`] judges what became of the programs.
 
-pub mod exchange;
-pub mod fate;
+pub mod adversarial;
 pub mod faults;
 pub mod fixes;
-pub mod hostile;
-pub mod interrupts;
-pub mod load;
-pub mod random;
+pub mod memory;
 pub mod reverts;
-mod script;
-pub mod tally;
+pub mod sessions;
+pub mod soak;
 pub mod verdict;

@@ -1,20 +1,24 @@
-//! The way back of each fix: `tests/trials/reverts.tsv` says how to put its line back to what C does, and
-//! what shows then that it has been.
+//! Reverts: `tests/trials/reverts.tsv` says how to put the line of each fix back to what C does, and which
+//! check must notice. Each is tried in a copy of the workspace.
 
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use crate::fixes::Fix;
-use lab::programs;
+use lab::programs::{self, Build, PROGRAMS, Profile};
 
 /// What fails once a fix is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shown {
     /// The compiler refuses it.
     Rustc,
-    /// The scene goes otherwise.
+    /// The scene fails.
     Scene(String),
     /// The calls in the scene are not those of the golden.
     Calls(String),
@@ -22,9 +26,7 @@ pub enum Shown {
     Asan(String),
     /// A call that is made to fail is not followed by what `tests/trials/faults.tsv` expects.
     Faults,
-    /// A hostile input is not followed by what is expected.
-    Hostile(String),
-    /// Nothing at run time: the line in the source has not the text any more that the edit replaces.
+    /// Nothing at run time: the text that the edit replaces is no longer in the line.
     Reading,
 }
 
@@ -45,7 +47,7 @@ pub struct Edit {
     pub to: String,
 }
 
-/// The table. Rows of the same fix stand together and are one: a row for each edit, the first with
+/// The table. Rows of the same fix follow each other and are one: a row for each edit, the first with
 /// what shows it.
 ///
 /// # Errors
@@ -77,8 +79,7 @@ fn parse(row: &str) -> Result<(Fix, Edit, Option<Shown>)> {
         Some(("scene", name)) => Some(Shown::Scene(name.to_owned())),
         Some(("calls", name)) => Some(Shown::Calls(name.to_owned())),
         Some(("asan", name)) => Some(Shown::Asan(name.to_owned())),
-        Some(("hostile", name)) => Some(Shown::Hostile(name.to_owned())),
-        _ => bail!("'{shown}' is none of rustc, faults, reading, scene NAME, calls NAME, asan NAME, hostile NAME"),
+        _ => bail!("'{shown}' is none of rustc, faults, reading, scene NAME, calls NAME, asan NAME"),
     };
     let fix = Fix { program: program.to_owned(), line: number(line)?, name: name.to_owned() };
     Ok((fix, Edit { line: number(at)?, from: from.to_owned(), to: to.to_owned() }, shown))
@@ -89,7 +90,7 @@ impl Revert {
     ///
     /// # Errors
     ///
-    /// If a line has not the text that an edit replaces, or has it twice.
+    /// If the text that an edit replaces is not in its line, or is there twice.
     pub fn apply(&self, source: &str) -> Result<String> {
         let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
         for edit in &self.edits {
@@ -110,6 +111,121 @@ impl Revert {
         let program = programs::find(&self.fix.program).with_context(|| format!("tests/trials/reverts.tsv: no program is called {}", self.fix.program))?;
         Ok(program.source())
     }
+}
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Shown::Rustc => f.write_str("the compiler"),
+            Shown::Scene(name) => write!(f, "scene {name}"),
+            Shown::Calls(name) => write!(f, "the calls of scene {name}"),
+            Shown::Asan(name) => write!(f, "AddressSanitizer in scene {name}"),
+            Shown::Faults => f.write_str("the faults"),
+            Shown::Reading => f.write_str("the test that reads the line"),
+        }
+    }
+}
+
+/// Whether a revert is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Noticed,
+    Unnoticed,
+    /// The check fails with the fix, too.
+    FailsAnyway,
+}
+
+/// A copy of the workspace, to edit, and the ports as they are.
+pub struct Bench<'a> {
+    copy: TempDir,
+    ports: TempDir,
+    /// The tools.
+    lab: PathBuf,
+    trials: &'a Path,
+    /// Whether a check passes with the fix: by what shows it, and by program unless that is a scene.
+    passes: BTreeMap<(Shown, Option<String>), bool>,
+}
+
+impl Bench<'_> {
+    /// `trials` is the tool itself.
+    ///
+    /// # Errors
+    ///
+    /// If the workspace cannot be copied or built.
+    pub fn new(trials: &Path) -> Result<Bench<'_>> {
+        let lab = programs::build(&["lab"], Profile::Dev)?["lab"].clone();
+        let bench = Bench { copy: TempDir::new()?, ports: TempDir::new()?, lab, trials, passes: BTreeMap::new() };
+        copy(programs::root(), bench.copy.path())?;
+        for (name, path) in programs::build(&PROGRAMS.map(|program| program.name), Profile::Dev)? {
+            fs::copy(path, bench.ports.path().join(name))?;
+        }
+        Ok(bench)
+    }
+
+    /// Puts a fix back and looks whether the check notices that, and passes with the fix.
+    ///
+    /// # Errors
+    ///
+    /// If the check cannot be made.
+    pub fn try_out(&mut self, revert: &Revert) -> Result<Outcome> {
+        let is_of_scene = matches!(revert.shown, Shown::Scene(_) | Shown::Calls(_) | Shown::Asan(_));
+        let key = (revert.shown.clone(), (!is_of_scene).then(|| revert.fix.program.clone()));
+        let passes_with = match self.passes.get(&key) {
+            Some(passes) => *passes,
+            None => self.check(revert)?,
+        };
+        self.passes.insert(key, passes_with);
+        if !passes_with {
+            return Ok(Outcome::FailsAnyway);
+        }
+        let source = self.copy.path().join(revert.source()?);
+        let text = fs::read_to_string(&source)?;
+        fs::write(&source, revert.apply(&text)?)?;
+        let passes = self.check(revert);
+        fs::write(&source, text)?;
+        Ok(if passes? { Outcome::Unnoticed } else { Outcome::Noticed })
+    }
+
+    fn check(&self, revert: &Revert) -> Result<bool> {
+        let program = revert.fix.program.as_str();
+        if revert.shown == Shown::Reading {
+            return Ok(revert.apply(&fs::read_to_string(self.copy.path().join(revert.source()?))?).is_ok());
+        }
+        let asan = matches!(revert.shown, Shown::Asan(_));
+        let profile = if asan { Profile::Release } else { Profile::Dev };
+        let build = Build { root: self.copy.path(), profile, asan, quiet: true }.run(&[program]);
+        let Ok(built) = build else {
+            ensure!(revert.shown == Shown::Rustc, "{program}:{}: what tests/trials/reverts.tsv makes of it does not compile", revert.fix.line);
+            return Ok(false);
+        };
+        let folder = TempDir::new()?;
+        copy(self.ports.path(), folder.path())?;
+        fs::copy(&built[program], folder.path().join(program))?;
+        let (tool, args): (&Path, &[&str]) = match &revert.shown {
+            Shown::Rustc | Shown::Reading => return Ok(true),
+            Shown::Scene(name) => (&self.lab, &["replay", name, "--pause", "0", "--limit", "5"]),
+            Shown::Calls(name) => (&self.lab, &["check", name]),
+            Shown::Asan(name) => (self.trials, &["memory", name, "--tool", "asan"]),
+            Shown::Faults => (self.trials, &["faults", program]),
+        };
+        let output = Command::new(tool).args(args).arg("--programs").arg(folder.path()).stdin(Stdio::null()).output();
+        Ok(output.with_context(|| format!("cannot run {}", tool.display()))?.status.success())
+    }
+}
+
+/// Copies a folder, but not what was built there, nor git's.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (name, to) = (entry.file_name(), to.join(entry.file_name()));
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), &to).with_context(|| format!("cannot copy {}", entry.path().display()))?;
+        } else if entry.file_type()?.is_dir() && name != "target" && name != ".git" {
+            fs::create_dir(&to)?;
+            copy(&entry.path(), &to)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

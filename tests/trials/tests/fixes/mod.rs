@@ -1,13 +1,33 @@
-//! The fixes in the sources and the tables in FIXES.md say the same, and each names a test.
+//! The fixes in the sources and the tables in FIXES.md say the same, each names a test, and
+//! `tests/trials/reverts.tsv` can put each back.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use lab::programs::{self, PROGRAMS, root};
 use lab::scene;
+use libtest_mimic::Trial;
 use regex_lite::Regex;
 use trials::fixes::{self, Fix};
 use trials::reverts::{self, Shown};
+
+pub fn trials() -> Vec<Trial> {
+    let tests: [(&str, fn()); 6] = [
+        ("the_tables_list_every_fix", the_tables_list_every_fix),
+        ("each_fix_names_a_scene_that_runs_the_program", each_fix_names_a_scene_that_runs_the_program),
+        ("an_array_has_the_size_that_its_row_says", an_array_has_the_size_that_its_row_says),
+        ("a_mark_says_which_type_or_format_c_has", a_mark_says_which_type_or_format_c_has),
+        ("every_fix_can_be_put_back", every_fix_can_be_put_back),
+        ("what_shows_it_runs_the_program", what_shows_it_runs_the_program),
+    ];
+    let trial = |(name, test): (&str, fn())| {
+        Trial::test(format!("fixes/{name}"), move || {
+            test();
+            Ok(())
+        })
+    };
+    tests.into_iter().map(trial).collect()
+}
 
 fn source(name: &str) -> String {
     let program = programs::find(name).unwrap_or_else(|| panic!("no program is called {name}"));
@@ -18,7 +38,6 @@ fn in_sources() -> BTreeSet<Fix> {
     PROGRAMS.iter().flat_map(|program| fixes::marks(program.name, &source(program.name)).unwrap()).collect()
 }
 
-#[test]
 fn the_tables_list_every_fix() {
     let listed: BTreeSet<Fix> = fixes::rows(root()).unwrap().into_iter().flat_map(|row| row.fixes).collect();
     let marked = in_sources();
@@ -27,7 +46,6 @@ fn the_tables_list_every_fix() {
     assert_eq!(listed.difference(&marked).collect::<Vec<_>>(), Vec::<&Fix>::new(), "in a table, but not marked in the source");
 }
 
-#[test]
 fn each_fix_names_a_scene_that_runs_the_program() {
     let reverts = reverts::read(root()).unwrap();
     let scenes = scene::read_all(programs::root()).unwrap();
@@ -60,7 +78,6 @@ fn code(fix: &Fix) -> String {
     line.split("// ").next().unwrap_or_default().to_owned()
 }
 
-#[test]
 fn an_array_has_the_size_that_its_row_says() {
     let cell = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
     let mut arrays = 0;
@@ -75,7 +92,6 @@ fn an_array_has_the_size_that_its_row_says() {
     assert!(arrays > 0);
 }
 
-#[test]
 fn a_mark_says_which_type_or_format_c_has() {
     let mut types = 0;
     for fix in in_sources() {
@@ -92,4 +108,25 @@ fn a_mark_says_which_type_or_format_c_has() {
         types += 1;
     }
     assert!(types > 0);
+}
+
+fn every_fix_can_be_put_back() {
+    let marked: BTreeSet<Fix> = fixes::rows(root()).unwrap().into_iter().flat_map(|row| row.fixes).collect();
+    let reverts = reverts::read(root()).unwrap();
+    let listed: BTreeSet<Fix> = reverts.iter().map(|revert| revert.fix.clone()).collect();
+    assert_eq!(marked.symmetric_difference(&listed).collect::<Vec<_>>(), Vec::<&Fix>::new(), "in one of the READMEs and tests/trials/reverts.tsv alone");
+    for revert in &reverts {
+        let source = fs::read_to_string(root().join(revert.source().unwrap())).unwrap();
+        let without = revert.apply(&source).unwrap();
+        assert_ne!(source, without, "{:?}", revert.fix);
+    }
+}
+
+fn what_shows_it_runs_the_program() {
+    let scenes = scene::read_all(root()).unwrap();
+    for revert in reverts::read(root()).unwrap() {
+        let (Shown::Scene(name) | Shown::Calls(name) | Shown::Asan(name)) = &revert.shown else { continue };
+        let scene = scenes.iter().find(|scene| scene.name == *name).unwrap_or_else(|| panic!("no scene is called {name}"));
+        assert!(scene.programs().contains(&revert.fix.program.as_str()), "{name} does not run {}", revert.fix.program);
+    }
 }

@@ -1,0 +1,418 @@
+//! Soak: thousands of messages to each server, every answer compared to the byte; its memory and its
+//! descriptors may not grow. And ^C while it works: it ends, its count is true, and each line that it
+//! printed is whole.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use fastrand::Rng;
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::unistd::Pid;
+
+use crate::verdict::{Kind, Players, Verdict};
+use lab::actor::{Actor, Pulse, end_name};
+use lab::play::Stdout;
+use lab::programs::Binaries;
+use lab::signals;
+use lab::stage::Stage;
+
+/// How long a server may take to start, to answer, to come to rest and to end.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// How many datagrams may be under way: a UDP socket holds 277 small ones, a local one 10.
+const UNDER_WAY: [usize; 2] = [64, 8];
+
+/// How many KiB a server may have more after the last message than after the first tenth.
+const GROWTH: u64 = 16;
+
+/// At most so many answers before a ^C, and so many microseconds after them.
+const ANSWERS: usize = 300;
+const LATER: u64 = 200;
+
+/// One ^C in so many comes in the time, in microseconds, that a server takes to start.
+const EARLY: usize = 8;
+const START: u64 = 3000;
+
+const PATH: &str = "server.sock";
+const HTTP: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\nhello, world";
+
+/// A server under load.
+pub struct Load {
+    pub program: &'static str,
+    arguments: &'static [&'static str],
+    kind: Via,
+    answer: fn(&str) -> String,
+    /// What it prints for a message of this number, if it counts on ^C what it has answered.
+    prints: Option<fn(&str, usize) -> String>,
+}
+
+/// How its clients reach it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Via {
+    /// A port, and how many clients.
+    Udp(u16, usize),
+    Dgram,
+    Stream,
+    /// A connection for each message.
+    Http,
+}
+
+fn hi(message: &str) -> String {
+    format!("Hi, {message}")
+}
+
+fn received(message: &str) -> String {
+    format!("received {} bytes: {message}\n", message.len())
+}
+
+pub const LOADS: [Load; 6] = [
+    Load { program: "udpserver", arguments: &[], kind: Via::Udp(43211, 8), answer: hi, prints: Some(|message, _| received(message)) },
+    Load { program: "udp20_server", arguments: &[], kind: Via::Udp(9501, 8), answer: |_| "hello".to_owned(), prints: None },
+    Load {
+        program: "udpconnectserver",
+        arguments: &[],
+        kind: Via::Udp(43211, 1),
+        answer: hi,
+        prints: Some(|message, number| format!("{}send bytes: {} \n", if number == 0 { received(message) } else { String::new() }, message.len() + 4)),
+    },
+    Load { program: "unixstreamserver", arguments: &[PATH], kind: Via::Stream, answer: |message| format!("{:\0<4096}", hi(message)), prints: None },
+    Load { program: "unixdataserver", arguments: &[PATH], kind: Via::Dgram, answer: hi, prints: None },
+    Load { program: "tcp30_server", arguments: &[], kind: Via::Http, answer: |_| HTTP.to_owned(), prints: None },
+];
+
+/// A message: each is longer or shorter than the one before, and none is like another.
+fn message(number: usize) -> String {
+    format!("<{number}>{:.<1$}", "", number % 61)
+}
+
+impl Load {
+    fn start(&self, stdout: Stdout) -> Result<Actor> {
+        let mut command = Command::new(format!("./{}", self.program));
+        command.args(self.arguments).env_clear();
+        // In the folder of a ^C before, there may be a file that output would be appended to.
+        let _ = fs::remove_file(format!("{}.stdout", self.program));
+        Actor::start(self.program, command, None, stdout, &[])
+    }
+
+    fn is_at_rest(&self, server: &Actor, is_connected: bool) -> bool {
+        let call = match self.kind {
+            Via::Udp(..) | Via::Dgram => "recvfrom",
+            Via::Stream if is_connected => "read",
+            Via::Stream | Via::Http => "accept",
+        };
+        server.pulses().iter().any(|pulse: &Pulse| pulse.is_in(call))
+    }
+
+    /// Sends so many messages; what is wrong with the server.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be started, or something other than the server fails.
+    pub fn carry(&self, players: &Players, messages: usize) -> Result<Option<Verdict>> {
+        let _stage = Stage::set(players.privacy, &players.ports, &Binaries::new())?;
+        let mut server = self.start(Stdout::File)?;
+        wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
+        let mut clients = self.clients()?;
+        let first = messages.div_ceil(10);
+        let mut sizes = Vec::new();
+        for numbers in [0..first, first..messages] {
+            if let Some(why) = self.exchange(&mut clients, numbers) {
+                server.look()?;
+                let kind = if server.end().is_some() { Kind::Crashes } else { Kind::Wrong };
+                return Ok(Some(Verdict::new(kind, format!("{why}; {}", server.end().map_or("it runs".to_owned(), end_name)))));
+            }
+            if let Err(error) = wait(&mut server, "the server to wait for the next message", |server| self.is_at_rest(server, true)) {
+                return Ok(Some(Verdict::new(Kind::Loops, error.to_string())));
+            }
+            sizes.push(size(server.pid())?);
+        }
+        if sizes[1].0 > sizes[0].0 + GROWTH || sizes[1].1 != sizes[0].1 {
+            return Ok(Some(Verdict::new(Kind::Memory, format!("it went from {} KiB and {} descriptors to {} and {}", sizes[0].0, sizes[0].1, sizes[1].0, sizes[1].1))));
+        }
+        kill(Pid::from_raw(server.pid() as i32), Signal::SIGINT)?;
+        Ok(self.judge(&mut server, messages, Stdout::File))
+    }
+
+    fn clients(&self) -> Result<Vec<Client>> {
+        let client = |number: usize| -> Result<Client> {
+            Ok(match self.kind {
+                Via::Udp(port, _) => Client::Udp(udp(port)?),
+                Via::Dgram => {
+                    // Long names and short ones, in turn.
+                    let socket = UnixDatagram::bind(format!("{:c<1$}", number, 1 + number % 2 * 90))?;
+                    socket.set_read_timeout(Some(LIMIT))?;
+                    socket.connect(PATH)?;
+                    Client::Dgram(socket)
+                }
+                Via::Stream => {
+                    let socket = UnixStream::connect(PATH)?;
+                    socket.set_read_timeout(Some(LIMIT))?;
+                    Client::Stream(socket)
+                }
+                Via::Http => Client::Http(None),
+            })
+        };
+        let clients = match self.kind {
+            Via::Udp(_, clients) => clients,
+            Via::Dgram => 4,
+            Via::Stream | Via::Http => 1,
+        };
+        (0..clients).map(client).collect()
+    }
+
+    /// Sends the messages of these numbers, some under way at a time; what is wrong with an answer.
+    fn exchange(&self, clients: &mut [Client], numbers: std::ops::Range<usize>) -> Option<String> {
+        let window = match self.kind {
+            Via::Udp(..) => UNDER_WAY[0],
+            Via::Dgram => UNDER_WAY[1],
+            Via::Stream | Via::Http => 1,
+        };
+        let mut under_way = VecDeque::new();
+        let mut buffer = vec![0; 1 << 16];
+        for number in numbers.clone().map(Some).chain(std::iter::repeat_n(None, window)) {
+            if signals::noted().is_some() {
+                return Some("ended by a signal".to_owned());
+            }
+            if let Some(number) = number {
+                if let Err(error) = clients[number % clients.len()].send(&message(number), number) {
+                    return Some(format!("message {number} cannot be sent: {error}"));
+                }
+                under_way.push_back(number);
+            }
+            if (number.is_none() || under_way.len() >= window)
+                && let Some(number) = under_way.pop_front()
+            {
+                let answer = (self.answer)(&message(number));
+                match clients[number % clients.len()].receive(&mut buffer, answer.len()) {
+                    Ok(received) if received == answer.as_bytes() => {}
+                    Ok(received) => return Some(format!("message {number} is answered {:?}", String::from_utf8_lossy(&received[..received.len().min(100)]))),
+                    Err(error) => return Some(format!("message {number} is not answered: {error}")),
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the server counts, and ^C is tried on it.
+    pub fn counts(&self) -> bool {
+        self.prints.is_some()
+    }
+
+    /// Starts the server and interrupts it at a moment that `rng` draws, while one client sends; what is
+    /// wrong with its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Load::carry`].
+    pub fn interrupt(&self, players: &Players, stdout: Stdout, rng: &mut Rng) -> Result<Option<Verdict>> {
+        let Via::Udp(port, _) = self.kind else { return Ok(None) };
+        let _stage = Stage::set(players.privacy, &players.ports, &Binaries::new())?;
+        let socket = udp(port)?;
+        socket.connect((Ipv4Addr::LOCALHOST, port))?;
+        socket.set_nonblocking(true)?;
+        let early = rng.usize(..EARLY) == 0;
+        let (answers, later) = if early { (0, rng.u64(..START)) } else { (rng.usize(1..=ANSWERS), rng.u64(..LATER)) };
+        let mut server = self.start(stdout)?;
+        if !early {
+            wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
+        }
+        let (start, mut due, mut interrupted) = (Instant::now(), None, None);
+        let (mut sent, mut answered, mut buffer) = (0, 0, [0; 4096]);
+        while server.end().is_none() && interrupted.unwrap_or(start).elapsed() < LIMIT {
+            while sent < answered + UNDER_WAY[0] && !early && socket.send(message(sent).as_bytes()).is_ok() {
+                sent += 1;
+            }
+            match receive_all(&socket, &mut buffer, |received, number| received == (self.answer)(&message(answered + number)).as_bytes()) {
+                Ok(more) => answered += more,
+                Err(error) => return Ok(Some(Verdict::new(Kind::Wrong, format!("after {answered} answers {error:#}")))),
+            }
+            if answered >= answers && due.is_none() {
+                due = Some(Instant::now() + Duration::from_micros(later));
+            }
+            if interrupted.is_none() && due.is_some_and(|due| Instant::now() > due) {
+                kill(Pid::from_raw(server.pid() as i32), Signal::SIGINT)?;
+                interrupted = Some(Instant::now());
+            }
+            server.look()?;
+        }
+        answered += receive_all(&socket, &mut buffer, |_, _| true)?;
+        if interrupted.is_none() {
+            return Ok(Some(Verdict::new(Kind::Hangs, format!("it gave {answered} answers to {sent} messages"))));
+        }
+        Ok(self.judge(&mut server, answered, stdout))
+    }
+
+    /// What is wrong with a server that was interrupted after so many answers.
+    fn judge(&self, server: &mut Actor, answers: usize, stdout: Stdout) -> Option<Verdict> {
+        if wait(server, "its end", |server| server.end().is_some()).is_err() {
+            return Some(Verdict::new(Kind::Hangs, format!("it does not end at ^C after {answers} answers")));
+        }
+        let end = server.end().map(end_name).unwrap_or_default();
+        let screen = String::from_utf8_lossy(server.screen()).into_owned();
+        let printed = if stdout == Stdout::File { fs::read(format!("{}.stdout", self.program)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default() } else { screen };
+        judge_end(self.prints, &end, &printed, answers)
+    }
+}
+
+/// What is wrong with the end of a server, which has printed this and given so many answers. A count is
+/// true if it has all answers, or all but one: ^C may come between an answer and its count, and
+/// udpconnectserver does not count its first.
+fn judge_end(prints: Option<fn(&str, usize) -> String>, end: &str, printed: &str, answers: usize) -> Option<Verdict> {
+    let wrong = |why: String| Some(Verdict::new(Kind::Wrong, why));
+    let Some(prints) = prints else {
+        return if end == "SIGINT" { None } else { Some(Verdict::new(Kind::Crashes, format!("at ^C it ended with {end}"))) };
+    };
+    match end {
+        "0" => {}
+        // It had no handler yet.
+        "SIGINT" if printed.is_empty() && answers == 0 => return None,
+        _ => return Some(Verdict::new(Kind::Crashes, format!("at ^C it ended with {end} after {answers} answers"))),
+    }
+    let parts = printed.rsplit_once("\nreceived ").and_then(|(lines, count)| Some((lines, count.strip_suffix(" datagrams\n")?.parse::<usize>().ok()?)));
+    let Some((lines, count)) = parts else { return wrong(format!("no count, but {:?}", printed.lines().last())) };
+    if count > answers || count + 1 < answers {
+        return wrong(format!("it counted {count}, and gave {answers} answers"));
+    }
+    let (mut rest, mut number) = (lines, 0);
+    while !rest.is_empty() {
+        let Some(more) = rest.strip_prefix(&prints(&message(number), number)) else { return wrong(format!("after message {number} it printed {:?}", rest.lines().next())) };
+        (rest, number) = (more, number + 1);
+    }
+    // One prints a message before it answers, the other after.
+    if number + 1 < answers || number > answers + 1 { wrong(format!("it printed {number} messages, and gave {answers} answers")) } else { None }
+}
+
+/// How many KiB a process has in memory, counted page by page, and how many descriptors.
+fn size(pid: u32) -> Result<(u64, usize)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let rss = text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok());
+    Ok((rss.context("no Rss in smaps_rollup")?, fs::read_dir(format!("/proc/{pid}/fd"))?.count()))
+}
+
+fn udp(server: u16) -> Result<UdpSocket> {
+    let mut socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    if socket.local_addr()?.port() == server {
+        // While that one is there, the next has another port.
+        socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    }
+    socket.set_read_timeout(Some(LIMIT))?;
+    socket.connect((Ipv4Addr::LOCALHOST, server))?;
+    Ok(socket)
+}
+
+/// Takes the answers that are there: how many. Each must be right.
+fn receive_all(socket: &UdpSocket, buffer: &mut [u8], is_right: impl Fn(&[u8], usize) -> bool) -> Result<usize> {
+    let mut number = 0;
+    loop {
+        match socket.recv(buffer) {
+            Ok(len) => {
+                ensure!(is_right(&buffer[..len], number), "an answer is {:?}", String::from_utf8_lossy(&buffer[..len]));
+                number += 1;
+            }
+            // The server has not bound its port yet, or has ended.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(number),
+            Err(error) => return Err(error).context("cannot receive"),
+        }
+    }
+}
+
+/// Waits until `done`.
+fn wait(server: &mut Actor, what: &str, done: impl Fn(&Actor) -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !done(server) {
+        ensure!(start.elapsed() < LIMIT, "time-out after {} s: waited for {what}", LIMIT.as_secs());
+        std::thread::sleep(Duration::from_micros(100));
+        server.look()?;
+    }
+    Ok(())
+}
+
+enum Client {
+    Udp(UdpSocket),
+    Dgram(UnixDatagram),
+    Stream(UnixStream),
+    Http(Option<TcpStream>),
+}
+
+impl Client {
+    fn send(&mut self, message: &str, number: usize) -> std::io::Result<()> {
+        match self {
+            Client::Udp(socket) => socket.send(message.as_bytes()).map(drop),
+            Client::Dgram(socket) => socket.send(message.as_bytes()).map(drop),
+            Client::Stream(socket) => socket.write_all(message.as_bytes()),
+            Client::Http(connection) => {
+                let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, 9501));
+                // Others leave: without a word, without their answer, with a reset.
+                match number % 50 {
+                    0 => drop(connect()?),
+                    1 => connect()?.write_all(b"GET / HTTP/1.1\r\n\r\n")?,
+                    2 => {
+                        let mut other = connect()?;
+                        other.write_all(b"GET")?;
+                        setsockopt(&other, Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
+                    }
+                    _ => {}
+                }
+                let mut socket = connect()?;
+                socket.set_read_timeout(Some(LIMIT))?;
+                // Longer than the server's buffer, sometimes.
+                socket.write_all(format!("GET /{message}{:.<1$} HTTP/1.1\r\n\r\n", "", if number % 50 == 3 { 5000 } else { 0 }).as_bytes())?;
+                *connection = Some(socket);
+                Ok(())
+            }
+        }
+    }
+
+    /// The next answer; of a stream as much as is expected, and of HTTP all until the end.
+    fn receive<'a>(&mut self, buffer: &'a mut [u8], expected: usize) -> std::io::Result<&'a [u8]> {
+        let len = match self {
+            Client::Udp(socket) => socket.recv(buffer)?,
+            Client::Dgram(socket) => socket.recv(buffer)?,
+            Client::Stream(socket) => socket.read_exact(&mut buffer[..expected]).map(|()| expected)?,
+            Client::Http(connection) => {
+                let mut answer = Vec::new();
+                connection.take().ok_or(ErrorKind::NotConnected)?.read_to_end(&mut answer)?;
+                let len = answer.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&answer[..len]);
+                len
+            }
+        };
+        Ok(&buffer[..len])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_server_that_counts_is_judged() {
+        let lines = |count: usize| (0..count).map(|number| received(&message(number))).collect::<String>();
+        let all = |count: usize| format!("{}\nreceived {count} datagrams\n", lines(3));
+        for (end, printed, answers, kind) in [
+            ("0", all(3), 3, None),
+            ("0", all(2), 3, None),
+            ("0", all(1), 3, Some(Kind::Wrong)),
+            ("0", all(4), 3, Some(Kind::Wrong)),
+            ("0", lines(3), 3, Some(Kind::Wrong)),
+            ("0", format!("{}received 5 by\nreceived 3 datagrams\n", lines(3)), 3, Some(Kind::Wrong)),
+            ("0", format!("{0}{0}\nreceived 3 datagrams\n", lines(3)), 3, Some(Kind::Wrong)),
+            ("0", format!("{}\nreceived 3 datagrams\n", lines(1)), 3, Some(Kind::Wrong)),
+            ("1", all(3), 3, Some(Kind::Crashes)),
+            ("SIGINT", all(3), 3, Some(Kind::Crashes)),
+            ("SIGINT", String::new(), 0, None),
+        ] {
+            let verdict = judge_end(LOADS[0].prints, end, &printed, answers);
+            assert_eq!(verdict.map(|verdict| verdict.kind), kind, "{end}: {printed:?} after {answers}");
+        }
+    }
+}
