@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use crate::args::one_of;
 use crate::scene::Scene;
 
 /// The group folders, in the order in which they are listed.
@@ -88,14 +89,10 @@ impl Profile {
 }
 
 impl FromStr for Profile {
-    type Err = &'static str;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Profile, &'static str> {
-        match text {
-            "dev" => Ok(Profile::Dev),
-            "release" => Ok(Profile::Release),
-            _ => Err("it is one of dev, release"),
-        }
+    fn from_str(text: &str) -> Result<Profile, String> {
+        one_of(text, &[("dev", Profile::Dev), ("release", Profile::Release)])
     }
 }
 
