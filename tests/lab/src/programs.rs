@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::{self, IsTerminal};
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -182,7 +183,10 @@ impl Build<'_> {
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.current_dir(self.root).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        command.current_dir(self.root).args(["build", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        if self.quiet || !io::stderr().is_terminal() {
+            command.arg("--quiet");
+        }
         if self.asan {
             // The option is not stable, and a stable compiler takes it only if told to. A target is
             // named so that it is for the programs, not for what cargo runs to build them.
