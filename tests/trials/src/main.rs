@@ -187,7 +187,9 @@ impl Adversarial {
     fn run(&self) -> Result<()> {
         let programs = chosen(&self.names.iter().map(|name| name.split('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>())?;
         let mut cases = adversarial::cases(&programs)?;
-        let is_named = |case: &Case| self.names.is_empty() || self.names.iter().any(|name| name == case.program || *name == case.scene.name || case.scene.name.ends_with("/nothing") || case.scene.name.ends_with("/line-none"));
+        let is_named = |case: &Case| {
+            self.names.is_empty() || self.names.iter().any(|name| name == case.program || *name == case.scene.name || case.scene.name.ends_with("/nothing") || case.scene.name.ends_with("/line-none"))
+        };
         cases.retain(is_named);
         if self.show {
             cases.iter().for_each(|case| anstream::println!("{}", case.text));
