@@ -181,7 +181,7 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 /// The signal that came meanwhile, or 0.
 static WAITING: AtomicI32 = AtomicI32::new(0);
 
-/// As in signal.h, but that the handler waits for the end of what is [`uninterrupted`].
+/// As in signal.h, except that the handler waits for the end of what is [`uninterrupted`].
 ///
 /// # Safety
 ///
@@ -203,11 +203,11 @@ unsafe extern "C" fn handle(signo: c_int) {
 /// Makes a call of stdio that the handler must not interrupt, because it calls stdio itself: it runs
 /// when the call is done.
 ///
-/// In glibc a `printf` in the midst of another waits for ever for the stream's lock, if that is just
-/// being taken, and while the stream gets its buffer it may find malloc in pieces.
+/// In glibc a `printf` inside another waits for ever for the stream's lock, if that is just being taken,
+/// and finds malloc half done, if the stream is getting its buffer.
 #[inline]
 pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
-    // The handler runs in this thread: it is the compiler that must keep the order, and it alone.
+    // The handler runs in this thread, so that only the compiler could change the order.
     let was_busy = BUSY.load(Relaxed);
     BUSY.store(true, Relaxed);
     compiler_fence(SeqCst);
@@ -215,7 +215,7 @@ pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
     compiler_fence(SeqCst);
     BUSY.store(was_busy, Relaxed);
     compiler_fence(SeqCst);
-    // Behind that, not before: what comes between the two runs the handler at once.
+    // After that, not before: a signal between the two runs the handler at once.
     if !was_busy && WAITING.load(Relaxed) != 0 {
         catch_up();
     }
@@ -312,7 +312,7 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     }
 }
 
-/// The unwinding that no port does: core, compiled to unwind, names this in unoptimised builds.
+/// No port unwinds, but core was compiled to, and names this in unoptimised builds.
 #[cfg(not(test))]
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

@@ -67,7 +67,9 @@ A command is for the socket made last; one that begins with a number (3 recv) is
 descriptor, and so are those after it. ; or a new line ends a command. ADDRESS is 127.0.0.1:9501,
 or a path for stream, dgram and seqpacket. In texts and paths {x*5} stands for xxxxx, {NUL} for
 that byte, {xff} for any byte; a path that begins with {NUL} is an abstract name. Each command
-answers with what its call returned. A call that blocks for ten seconds is given up.
+answers with what its call returned. A call that blocks for ten seconds is given up. A VALUE is a
+number; for SO_RCVTIMEO seconds (0.5), for SO_LINGER too, or off; for IP_ADD_MEMBERSHIP a group and
+the address of an interface.
 
 Three experiments:
   Does UDP notice that nobody is there? (With sendto in place of connect and send?)

@@ -1,15 +1,18 @@
-//! Every call of an original stands on the same line of its port.
+//! A port beside its original: every call on the same line, no line too wide to stand beside C's, and a mark
+//! on each size or sign that is not C's.
 //!
-//! `lines.tsv` lists, for each program, the lines of the C file and the functions they call.
+//! `lines.tsv` lists, for each program, the lines of the C file and the functions they call; `types.tsv`, for
+//! each line of a port that names a size or prints one, what C has there.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use lab::programs::{PROGRAMS, Program, root};
 use regex_lite::Regex;
 
 /// Of 100 calls, how many stand on the very line; the others stand one line later.
-const ON_THE_LINE: usize = 97;
+const ON_THE_LINE: usize = 99;
 
 /// C functions for which Rust has another name.
 const SAME: [(&str, &str); 3] = [("bzero", "bzero|zeroed|fill"), ("memset", "memset|zeroed|fill"), ("sprintf", "sprintf|snprintf")];
@@ -62,4 +65,76 @@ fn the_table_is_of_these_programs() {
     let mut names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
     names.sort_unstable();
     assert_eq!(table().keys().collect::<Vec<_>>(), names);
+}
+
+/// Two of these fit beside each other in 220 columns.
+const WIDTH: usize = 110;
+
+#[test]
+fn no_line_of_a_port_is_too_wide() {
+    let mut wide = Vec::new();
+    for path in PROGRAMS.iter().map(Program::source).chain([PathBuf::from("common/src/lib.rs")]) {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let lines = text.lines().zip(1..).filter(|(line, _)| line.chars().count() > WIDTH);
+        wide.extend(lines.map(|(line, number)| format!("{}:{number}: {} columns", path.display(), line.chars().count())));
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+}
+
+/// What C has where a port has this size type or this format: program and line, then the port's and C's.
+fn types() -> BTreeMap<(String, usize), (String, String)> {
+    let text = fs::read_to_string(root().join("tests/lab/types.tsv")).expect("tests/lab/types.tsv is there");
+    let row = |row: &str| {
+        let [program, line, here, c] = row.split('\t').collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("not four columns: {row}"));
+        let line = line.parse().unwrap_or_else(|_| panic!("not a line number: {row}"));
+        ((program.to_owned(), line), (here.to_owned(), c.to_owned()))
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+/// What is wrong with the types and formats of a port, if `types` says what C has.
+fn unmarked(program: &str, source: &str, types: &BTreeMap<(String, usize), (String, String)>) -> Vec<String> {
+    // A cast says itself what C does without a word.
+    let cast = Regex::new(r" as (s?size_t|socklen_t)\b").unwrap();
+    let name = Regex::new(r"\b(ssize_t|size_t|socklen_t)\b|%z[du]").unwrap();
+    let mut wrong = Vec::new();
+    let mut rows = types.range((program.to_owned(), 0)..=(program.to_owned(), usize::MAX)).map(|((_, line), _)| *line).collect::<Vec<_>>();
+    for (line, number) in source.lines().zip(1..) {
+        let (code, mark) = line.split_once("// fix: ").unwrap_or((line, ""));
+        let code = cast.replace_all(code, "");
+        let Some(here) = name.find(&code) else { continue };
+        rows.retain(|row| *row != number);
+        match types.get(&(program.to_owned(), number)) {
+            None => wrong.push(format!("{program}:{number}: types.tsv does not say what C has for {}", here.as_str())),
+            Some((says, _)) if says != here.as_str() => wrong.push(format!("{program}:{number}: {} here, {says} in types.tsv", here.as_str())),
+            Some((says, c)) => {
+                let is_marked = mark.split("; ").any(|mark| mark == format!("was {c}"));
+                if (says != c) != is_marked {
+                    wrong.push(format!("{program}:{number}: {says}, in C {c}: {}", if is_marked { "marked" } else { "no mark says so" }));
+                }
+            }
+        }
+    }
+    wrong.extend(rows.iter().map(|row| format!("{program}:{row}: in types.tsv, but no size is here")));
+    wrong
+}
+
+#[test]
+fn each_size_or_sign_that_is_not_cs_is_marked() {
+    let types = types();
+    let source = |program: &Program| fs::read_to_string(root().join(program.source())).unwrap();
+    let wrong: Vec<String> = PROGRAMS.iter().flat_map(|program| unmarked(program.name, &source(program), &types)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(types.values().any(|(here, c)| here != c));
+}
+
+#[test]
+fn a_missing_or_idle_mark_is_found() {
+    let types = BTreeMap::from([(("p".to_owned(), 1), ("ssize_t".to_owned(), "int".to_owned())), (("p".to_owned(), 2), ("%zd".to_owned(), "%zd".to_owned()))]);
+    let wrong = |source: &str| unmarked("p", source, &types);
+    assert_eq!(wrong("let n: ssize_t; // fix: was int\nprintf(c\"%zd\", n as size_t);"), [""; 0]);
+    assert_eq!(wrong("let n: ssize_t;\nprintf(c\"%zd\", n); // fix: was %zd").len(), 2);
+    assert_eq!(wrong("let n: size_t; // fix: was int\nprintf(c\"%zd\", n);").len(), 1);
+    assert_eq!(wrong("let n: ssize_t; // fix: was int\nprintf(c\"%zd\", n);\nlet i: size_t;").len(), 1);
+    assert_eq!(wrong("let n: ssize_t; // fix: was int").len(), 1);
 }

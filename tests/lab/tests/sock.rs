@@ -76,10 +76,10 @@ fn each_call_is_answered_with_what_it_returned() {
 
 #[test]
 fn a_local_name_can_be_left_to_the_kernel_and_be_abstract() {
-    let name = format!("{{NUL}}lab-sock-{}", std::process::id());
-    let answers = answer(&format!("socket dgram; bind {name}; socket dgram; bind ''; sendto {name} hello; 3 recvfrom; sendto sender hi; 4 recv"));
+    let name = format!("{{NUL}}lab-sock-{}{{NUL}}", std::process::id());
+    let answers = answer(&format!("socket dgram; bind {name}; getsockname; socket dgram; bind ''; sendto {name} hello; 3 recvfrom; sendto sender hi; 4 recv"));
     let (before, rest) = answers.split_once(" from {NUL}").expect(&answers);
-    assert_eq!(before, "= 3; = 0; = 4; = 0; = 5; = 5 \"hello\"");
+    assert_eq!(before, format!("= 3; = 0; = 0 {name}; = 4; = 0; = 5; = 5 \"hello\""));
     assert_eq!(&rest[5..], "; = 2; = 2 \"hi\"");
 }
 

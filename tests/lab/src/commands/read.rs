@@ -35,12 +35,13 @@ impl Read {
         let c: Vec<&str> = c.as_deref().unwrap_or_default().lines().collect();
         let port: Vec<&str> = port.lines().collect();
         // In a pipe the columns are as wide as pr's in the README.
-        let width = terminal::width().unwrap_or(200);
+        let width = terminal::width().unwrap_or(220);
         let column = if c.is_empty() { width.saturating_sub(5) } else { width.saturating_sub(8) / 2 };
         let mut out = anstream::stdout().lock();
         for at in 0..c.len().max(port.len()) {
             let here = port.get(at).copied().unwrap_or_default();
-            let style = if here.contains(" fix: ") { FIX } else { Style::new() };
+            let is_fix = ["// fix: ", "check(", "uninterrupted("].iter().any(|mark| here.contains(mark));
+            let style = if is_fix { FIX } else { Style::new() };
             write!(out, "{NUMBER}{:>4}{NUMBER:#} ", at + 1)?;
             if !c.is_empty() {
                 write!(out, "{:<column$} {NUMBER}|{NUMBER:#} ", cut(c.get(at).copied().unwrap_or_default(), column))?;

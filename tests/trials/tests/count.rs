@@ -1,0 +1,86 @@
+//! The count of the two servers that print one goes on past its largest value, as C's int does.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lab::programs::{self, Build, Profile, root};
+use tempfile::TempDir;
+
+const SERVERS: [&str; 2] = ["udpserver", "udpconnectserver"];
+
+/// One more datagram than an int can count; udpconnectserver does not count its first one.
+const SCENES: &str = "
+```scene one-more
+server  $ udpserver
+client  $ udpclient 127.0.0.1
+client  < g1
+client  > now sending g1
+client  > send bytes: 2
+client  > Hi, g1
+server  > received 2 bytes: g1
+client  ^D
+client  = 0
+server  ^C
+server  > received -2147483648 datagrams
+server  = 0
+```
+
+```scene one-more-connected
+server  $ udpconnectserver
+client  $ udpconnectclient 127.0.0.1
+client  < g1
+client  > now sending g1
+client  > send bytes: 2
+client  > Hi, g1
+client  < g2
+client  > now sending g2
+client  > send bytes: 2
+client  > Hi, g2
+server  > received 2 bytes: g1
+server  > send bytes: 6
+server  > send bytes: 6
+client  ^D
+client  = 0
+server  ^C
+server  > received -2147483648 datagrams
+server  = 0
+```
+";
+
+/// Copies the programs' part of the workspace.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (name, to) = (entry.file_name(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to).unwrap();
+        } else if name != "target" && name != ".git" {
+            copy(&entry.path(), &to);
+        }
+    }
+}
+
+#[test]
+fn a_count_past_its_largest_value_goes_on() {
+    let (workspace, ports) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    copy(root(), workspace.path());
+    for name in SERVERS {
+        let source = workspace.path().join(programs::find(name).unwrap().source());
+        let text = fs::read_to_string(&source).unwrap();
+        assert_eq!(text.matches("count.store(0, Relaxed);").count(), 1, "{name}");
+        fs::write(source, text.replace("count.store(0, Relaxed);", "count.store(c_int::MAX, Relaxed);")).unwrap();
+    }
+    let build = Build { root: workspace.path(), profile: Profile::Dev, asan: false, quiet: true };
+    let servers = build.run(&SERVERS).unwrap();
+    let others = programs::build(&["udpclient", "udpconnectclient", "lab"], Profile::Dev).unwrap();
+    for (name, path) in servers.iter().chain(&others) {
+        fs::copy(path, ports.path().join(name)).unwrap();
+    }
+    let scenes = ports.path().join("scenes.md");
+    fs::write(&scenes, SCENES).unwrap();
+    let mut lab = Command::new(&others["lab"]);
+    lab.arg("replay").arg(&scenes).args(["--pause", "0", "--programs"]).arg(ports.path());
+    let output = lab.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+}
