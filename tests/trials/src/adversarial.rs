@@ -123,7 +123,7 @@ const TO_STREAM_CLIENTS: [(&str, &str); 6] = [
 ];
 
 /// Descriptors and arguments for any program.
-const REDIRECTIONS: [(&str, &str); 4] = [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full")];
+const REDIRECTIONS: [(&str, &str); 5] = [("stdin-closed", " <&-"), ("stdin-empty", " </dev/null"), ("stdout-closed", " >&-"), ("stdout-full", " >/dev/full"), ("stderr-closed", " 2>&-")];
 const ARGUMENTS: &str = " '' {a*100000} 255.255.255.255 /";
 
 /// What a client is told instead of its server's address.

@@ -214,7 +214,11 @@ impl Bench<'_> {
 }
 
 /// Copies a folder, but not what was built there, nor git's.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// If something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (name, to) = (entry.file_name(), to.join(entry.file_name()));
