@@ -202,7 +202,7 @@ impl Adversarial {
             // Those in which nothing happens say what the others must look like.
             let of_program = cases.iter().filter(|case| case.program == program).enumerate().filter(|(index, case)| index % self.every == 0 || case.scene.name.ends_with("/line-none"));
             let of_program: Vec<&Case> = of_program.map(|(_, case)| case).collect();
-            let report = adversarial::run(&of_program, &players, |_| {})?;
+            let report = adversarial::run(&of_program, &players)?;
             let in_c = players.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
             anstream::println!("{program}: {} cases{in_c}", report.tried);
             report.in_c.iter().filter(|_| self.details).for_each(|line| anstream::println!("{line}"));

@@ -165,16 +165,22 @@ pub fn judge(outcome: &Outcome, stderr: &str) -> Option<Verdict> {
 }
 
 impl Start {
+    /// How it ended: `0`, `SIGINT`; nothing if it has not.
+    pub fn end(&self) -> String {
+        self.outcome.end.map(end_name).unwrap_or_default()
+    }
+
+    /// Its terminal without what the kernel picks, and how it ended.
+    pub fn terminal(&self) -> Vec<String> {
+        let picked = Regex::new(r"\b(pid=|port=|127\.0\.0\.1:)\d+|(/tmp/file)\w{6}|(/var/tmp/)\d+").expect("a regular expression");
+        let lines = self.outcome.lines.iter().map(|line| picked.replace_all(line, "$1$2${3}N").into_owned());
+        lines.chain([format!("= {}", self.end())]).collect()
+    }
+
     /// What its process has written to standard error, as its trace has it.
     pub fn stderr(&self) -> String {
         self.traces.first().map(stderr).unwrap_or_default()
     }
-}
-
-/// A line of a terminal without the numbers that the kernel picks.
-pub fn without_numbers(line: &str) -> String {
-    let picked = Regex::new(r"\b(pid=|port=|127\.0\.0\.1:)\d+|(/tmp/file)\w{6}|(/var/tmp/)\d+").expect("a regular expression");
-    picked.replace_all(line, "$1$2${3}N").into_owned()
 }
 
 fn stderr(trace: &Trace) -> String {
