@@ -99,6 +99,8 @@ struct Script {
     /// How much was typed at each that may not have read it: all but the first line, which it waits for.
     unread: [Option<usize>; CLIENTS + 2],
     held: bool,
+    /// Who has typed since the server was held: each types one line, or two would go on at once after fg.
+    waiting: [bool; CLIENTS + 2],
     /// Whether one client comes at a time, and the server reads at once.
     one_at_a_time: bool,
 }
@@ -120,6 +122,7 @@ impl Script {
     fn act(&mut self, cast: &Cast, who: usize, act: &Act) {
         if who == SERVER && std::mem::take(&mut self.held) {
             self.step(SERVER, "$ fg");
+            self.waiting = Default::default();
         }
         match act {
             Act::Start(program) => {
@@ -138,8 +141,9 @@ impl Script {
             }
             Act::Type(line) => {
                 let unread = self.unread[who].map_or(0, |unread| unread + line.len() + 1);
-                if who != SERVER && unread < HELD {
+                if who != SERVER && unread < HELD && !self.waiting[who] {
                     self.unread[who] = Some(unread);
+                    self.waiting[who] = self.held;
                     self.step(who, &format!("< {}", notation(line.as_bytes())));
                 }
             }
