@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict};
+use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict, Watch};
 use lab::programs;
 use lab::scene::{self, Scene, notation};
 use lab::signals;
@@ -561,14 +561,14 @@ pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
     for case in cases {
         signals::check()?;
         report.tried += 1;
-        let here = players.play(&case.scene, Side::Ports, None)?;
+        let here = players.play(&case.scene, Side::Ports, Watch::Strace(None))?;
         honest[0].learn(case, &here);
         let verdicts = judge(case, &here, &honest[0], false);
         report.wrong.extend(verdicts.iter().map(|verdict| format!("{}: {verdict}", case.scene.name)));
-        if players.c.is_none() {
+        if players.builds.c.is_none() {
             continue;
         }
-        let in_c = players.play(&case.scene, Side::C, None)?;
+        let in_c = players.play(&case.scene, Side::C, Watch::Strace(None))?;
         honest[1].learn(case, &in_c);
         let of_programs = |starts: &[Start]| starts.iter().filter(|start| start.program.is_some()).map(seen).collect::<Vec<_>>();
         let (c, port) = (of_programs(&in_c), of_programs(&here));
@@ -596,14 +596,14 @@ impl Honest {
     /// The cases in which nothing happens come first.
     fn learn(&mut self, case: &Case, starts: &[Start]) {
         for start in starts.iter().filter(|start| start.who.starts_with("honest") || (start.who == "client" && case.input() == "line-none")) {
-            self.0.entry(start.who.clone()).or_insert_with(|| start.terminal());
+            self.0.entry(start.who.clone()).or_insert_with(|| verdict::terminal(start));
         }
     }
 }
 
 /// What is compared between C and port: who, terminal, end, and each process's own calls.
 fn seen(start: &Start) -> Vec<String> {
-    [start.who.clone()].into_iter().chain(start.terminal()).chain(start.traces.iter().flat_map(Trace::own)).collect()
+    [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own)).collect()
 }
 
 impl Case {
@@ -620,29 +620,29 @@ fn is_among(name: &str, list: &str) -> bool {
 /// What is wrong with the starts of a case.
 fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verdict> {
     let kept = |program: &str, what: &str| !is_c && KEPT.iter().any(|(programs, inputs, kept, _)| is_among(program, programs) && is_among(case.input(), inputs) && *kept == what);
-    let stays = |start: &Start| PROGRAMS.iter().any(|row| Some(row.name) == start.program.as_deref() && matches!(row.role, Role::Serves | Role::ServesOne));
-    let is_served = !starts.iter().any(|start| stays(start) && start.outcome.interrupted.is_none());
+    let stays = |start: &Start| PROGRAMS.iter().any(|row| Some(row.name) == start.program && matches!(row.role, Role::Serves | Role::ServesOne));
+    let is_served = !starts.iter().any(|start| stays(start) && start.interrupted.is_none());
     let mut verdicts = Vec::new();
     for start in starts {
-        let Start { who, program, outcome, .. } = start;
-        let (end, lines) = (start.end(), start.terminal());
+        let Start { who, program, .. } = start;
+        let (end, lines) = (verdict::end(start), verdict::terminal(start));
         // If descriptor 2 is its socket, what it writes there is no complaint.
-        let stderr = if case.input() == "stderr-closed" { String::new() } else { start.stderr() };
+        let stderr = if case.input() == "stderr-closed" { String::new() } else { verdict::stderr_of(start) };
         let mut wrong = |kind, why: String| verdicts.push(Verdict::new(kind, format!("{who}: {why}")));
         if let Some(program) = program {
             // Another path is taken or refused.
             let is_refused = who == "refused";
-            if let Some(verdict) = verdict::judge(outcome, &stderr).filter(|_| !kept(program, &end)) {
+            if let Some(verdict) = verdict::judge(start, &stderr).filter(|_| !kept(program, &end)) {
                 wrong(verdict.kind, verdict.why);
-            } else if !is_refused && !stays(start) && outcome.interrupted.is_some() && !kept(program, "waits") {
+            } else if !is_refused && !stays(start) && start.interrupted.is_some() && !kept(program, "waits") {
                 wrong(Kind::Hangs, format!("it waits until its ^C: {lines:?}"));
-            } else if !is_refused && stays(start) && outcome.interrupted.is_none() && !kept(program, "ends") {
+            } else if !is_refused && stays(start) && start.interrupted.is_none() && !kept(program, "ends") {
                 wrong(Kind::Wrong, format!("it ended: {lines:?}"));
             }
         }
         let is_as_alone = |alone: &Vec<String>| match who.as_str() {
             // Its first line and, where there is one, its last are plain.
-            "client" if case.input().starts_with("line-") && outcome.interrupted.is_none() => {
+            "client" if case.input().starts_with("line-") && start.interrupted.is_none() => {
                 let (first, last) = alone.split_at(alone.len() / 2);
                 lines.starts_with(first) && (case.input().ends_with("-at-end") || lines.join("\n").ends_with(&last.join("\n")))
             }

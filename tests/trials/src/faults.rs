@@ -39,14 +39,14 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
-use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict};
+use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict, Watch};
 use lab::actor::end_name;
-use lab::numbers::Numbers;
-use lab::play::{Options, Outcome};
-use lab::programs::Binaries;
-use lab::scene::{self, Action, Scene, Text};
+use lab::placeholders::Placeholders;
+use lab::player::Options;
+use lab::programs::Cast;
+use lab::scene::{Action, Scene, Text};
 use lab::sock;
-use lab::trace::{self, Trace, is_call, name};
+use lab::trace::{Trace, is_call, name};
 
 const FILE: &str = "tests/trials/faults.tsv";
 
@@ -225,10 +225,11 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Rep
             report.signals += usize::from(matches!(fault.end(), End::Signal(_)));
             report.wrong.extend(try_out(fault, scene, players, Side::Ports, baseline)?.map(|verdict| format!("{fault}: {verdict}")));
         }
-        if players.c.is_none() {
+        if players.builds.c.is_none() {
             continue;
         }
-        let side = Side::Mixed(row.who());
+        let actors = [row.who().to_owned()];
+        let side = Side::Mixed(&actors);
         let key = (&row.scene, row.who());
         if let Entry::Vacant(entry) = in_c.entry(key) {
             entry.insert(Baseline::of_c(scene, players, side)?);
@@ -260,17 +261,18 @@ struct Part {
 impl Baseline {
     /// With the ports the scene must be as it is written.
     fn of_ports(scene: &Scene, players: &Players) -> Result<Baseline> {
-        let traces = trace::run(scene, players.privacy, &scene::only(&players.ports, scene), &Binaries::new(), &Options::default())?;
-        Ok(Baseline { traces, parts: parts(scene) })
+        let options = Options { watch: Watch::Strace(None), ..Options::default() };
+        let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?;
+        Ok(Baseline { traces: played.as_written()?.into_traces(), parts: parts(scene) })
     }
 
     /// Where a C program differs, as where the scene shows a fix, what it does is the baseline.
     fn of_c(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
         let mut baseline = Baseline { traces: Vec::new(), parts: parts(scene) };
-        for start in players.play(scene, side, None)? {
+        for start in players.play(scene, side, Watch::Strace(None))? {
             let part = baseline.parts.entry(start.who).or_default();
-            part.lines = as_said(&start.outcome.lines, &part.lines);
-            part.end = start.outcome.end.map(end_name).unwrap_or_default();
+            part.lines = as_said(&start.lines, &part.lines);
+            part.end = start.end.map(end_name).unwrap_or_default();
             baseline.traces.extend(start.traces);
         }
         Ok(baseline)
@@ -302,7 +304,7 @@ fn parts(scene: &Scene) -> BTreeMap<String, Part> {
 
 /// `lines` as texts: those of the scene where they match, with their numbers open.
 fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
-    let mut numbers = Numbers::default();
+    let mut numbers = Placeholders::default();
     let mut rest = said;
     let text = |line: &String| match rest.iter().position(|text| text.matches(line.as_bytes(), &mut numbers)) {
         Some(at) => {
@@ -318,14 +320,14 @@ fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
 /// Plays a scene with a fault.
 fn try_out(fault: &Fault, scene: &Scene, players: &Players, side: Side, baseline: &Baseline) -> Result<Option<Verdict>> {
     let who = fault.row.who();
-    let starts = players.play(scene, side, Some((who.to_owned(), fault.injections())))?;
+    let starts = players.play(scene, side, Watch::Strace(Some((who.to_owned(), fault.injections()))))?;
     let start = starts.iter().find(|start| start.who == who).with_context(|| format!("{who} does not end in scene {}", scene.name))?;
     let part = baseline.parts.get(who).with_context(|| format!("no part of {who}"))?;
     let Some(since) = start.traces.iter().filter(|trace| trace.who == fault.row.process).find_map(|trace| since(trace, fault)) else {
         return Ok(Some(Verdict::new(Kind::Wrong, "it did not come to that call")));
     };
     let of_others = || starts.iter().filter(|start| start.who != who).find_map(|start| judge_other(fault, start, baseline.parts.get(&start.who)));
-    Ok(judge(fault, &start.outcome, part, &start.stderr(), since).or_else(of_others))
+    Ok(judge(fault, start, part, &verdict::stderr_of(start), since).or_else(of_others))
 }
 
 /// The lines of a trace from the fault on.
@@ -341,7 +343,7 @@ fn has_heard(since: &[String]) -> bool {
     since.first().is_some_and(hears) || since.iter().any(|line| hears(line) && !line.contains(" = -1 ") && !line.contains(" = ?"))
 }
 
-fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[String]) -> Option<Verdict> {
+fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[String]) -> Option<Verdict> {
     let expected = fault.end();
     let status = outcome.end.and_then(|end| end.code());
     let end = outcome.end.map(end_name).unwrap_or_default();
@@ -373,7 +375,7 @@ fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[S
         _ => {}
     }
     let new = fault.lines();
-    if !are_said(&lines, &part.lines, &new, &mut Numbers::default()) {
+    if !are_said(&lines, &part.lines, &new, &mut Placeholders::default()) {
         return wrong("these lines are neither in the scene nor in the row".to_owned());
     }
     let missing = part.lines.len() + new.len() - lines.len();
@@ -385,17 +387,17 @@ fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[S
 
 /// No other program may print what is not true, or end by a signal but its Ctrl-C or, its peer gone, SIGPIPE.
 fn judge_other(fault: &Fault, start: &Start, part: Option<&Part>) -> Option<Verdict> {
-    let Start { who, outcome, .. } = start;
-    let screen = outcome.lines.join(" | ");
-    let lines: Vec<&str> = outcome.lines.iter().flat_map(|line| sock::received(line)).collect();
+    let who = &start.who;
+    let screen = start.lines.join(" | ");
+    let lines: Vec<&str> = start.lines.iter().flat_map(|line| sock::received(line)).collect();
     let said: Vec<Text> = part.iter().flat_map(|part| &part.lines).flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
-    let crash = verdict::judge(outcome, "").filter(|verdict| verdict.kind == Kind::Crashes && outcome.end.map(end_name).as_deref() != Some("SIGPIPE"));
+    let crash = verdict::judge(start, "").filter(|verdict| verdict.kind == Kind::Crashes && start.end.map(end_name).as_deref() != Some("SIGPIPE"));
     let wrong = || Verdict::new(Kind::Wrong, format!("these lines of {who} are neither in the scene nor in the row: {screen}"));
-    crash.or_else(|| (!are_said(&lines, &said, &fault.lines_of(who), &mut Numbers::default())).then(wrong))
+    crash.or_else(|| (!are_said(&lines, &said, &fault.lines_of(who), &mut Placeholders::default())).then(wrong))
 }
 
 /// Whether `lines` are, in their order, all of `new` and some of `said`.
-fn are_said(lines: &[&str], said: &[Text], new: &[Text], numbers: &mut Numbers) -> bool {
+fn are_said(lines: &[&str], said: &[Text], new: &[Text], numbers: &mut Placeholders) -> bool {
     let Some((line, rest)) = lines.split_first() else { return new.is_empty() };
     if let Some((first, more)) = new.split_first() {
         let mut then = numbers.clone();
@@ -660,13 +662,12 @@ mod tests {
             let row = row(&format!("{HEAD}\trecvfrom\tfirst\tEIO\t{end}\t{lines}\tclient: {MESSAGE}")).unwrap();
             let fault = &row.in_trace(Some(&trace))[0];
             let lines: Vec<String> = said.iter().map(|line| (*line).to_owned()).collect();
-            let outcome = Outcome { end: status.map(ExitStatus::from_raw), waits: status.is_none(), call: status.is_none().then_some("recvfrom"), interrupted: None, lines };
-            let verdict = judge(fault, &outcome, &part, stderr, since(&trace, fault).unwrap());
-            assert_eq!(verdict.map(|verdict| verdict.kind), kind, "{end}: {outcome:?}");
+            let start = Start { who: "client".into(), end: status.map(ExitStatus::from_raw), waits: status.is_none(), call: status.is_none().then_some("recvfrom"), lines, ..Start::default() };
+            let verdict = judge(fault, &start, &part, stderr, since(&trace, fault).unwrap());
+            assert_eq!(verdict.map(|verdict| verdict.kind), kind, "{end}: {status:?} {said:?}");
             // Another program has all of its row's lines and, if it likes, its scene's.
-            let other = Start { who: "client".into(), program: None, outcome, traces: Vec::new() };
             let is_said = said.contains(&MESSAGE) && !said.contains(&"send -1") && status != Some(11);
-            assert_eq!(judge_other(fault, &other, Some(&part)).is_none(), is_said, "{said:?}");
+            assert_eq!(judge_other(fault, &start, Some(&part)).is_none(), is_said, "{said:?}");
         }
     }
 }

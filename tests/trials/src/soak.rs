@@ -24,11 +24,11 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
 use crate::verdict::{Kind, Players, Verdict};
-use lab::actor::{Actor, Pulse, end_name};
-use lab::play::Stdout;
-use lab::programs::Binaries;
+use lab::actor::{Actor, ProcState, end_name};
+use lab::player::Stdout;
+use lab::programs::Cast;
+use lab::sandbox::Sandbox;
 use lab::signals;
-use lab::stage::Stage;
 
 /// How long a server may take to start, to answer, to come to rest and to end.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -131,7 +131,7 @@ impl Load {
             Via::Stream if is_connected => "read",
             Via::Stream | Via::Http => "accept",
         };
-        server.pulses().iter().any(|pulse: &Pulse| pulse.is_in(call))
+        server.states().iter().any(|pulse: &ProcState| pulse.is_in(call))
     }
 
     /// Sends so many messages; what is wrong with the server.
@@ -140,7 +140,7 @@ impl Load {
     ///
     /// If the server cannot be started, or something other than the server fails.
     pub fn carry(&self, players: &Players, messages: usize) -> Result<Option<Verdict>> {
-        let _stage = Stage::set(players.privacy, &players.ports, &Binaries::new())?;
+        let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let mut server = self.start(Stdout::File)?;
         wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
         let mut clients = (0..self.kind.clients()).map(|number| self.connect(number)).collect::<Result<Vec<_>>>()?;
@@ -249,7 +249,7 @@ impl Load {
     /// As [`Load::carry`].
     pub fn interrupt(&self, players: &Players, stdout: Stdout, rng: &mut Rng) -> Result<Option<Verdict>> {
         let Via::Udp(port, _) = self.kind else { return Ok(None) };
-        let _stage = Stage::set(players.privacy, &players.ports, &Binaries::new())?;
+        let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let socket = udp(port)?;
         socket.set_nonblocking(true)?;
         let early = rng.usize(..EARLY) == 0;
