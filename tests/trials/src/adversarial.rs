@@ -522,10 +522,6 @@ impl Program {
 }
 
 /// The cases of the programs of these names.
-///
-/// # Errors
-///
-/// If one is no scene.
 pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for program in PROGRAMS.iter().filter(|program| names.contains(&program.name)) {
@@ -551,10 +547,6 @@ pub struct Report {
 }
 
 /// Plays the cases of one program: the first is the one in which nothing happens.
-///
-/// # Errors
-///
-/// If one cannot be played.
 pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
     let mut report = Report::default();
     let mut honest = [Honest::default(), Honest::default()];

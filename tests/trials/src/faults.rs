@@ -112,10 +112,6 @@ const INTERRUPTIBLE: [&str; 7] = ["accept", "connect", "read", "recvfrom", "send
 const DELAY: u32 = 200_000;
 
 /// The table.
-///
-/// # Errors
-///
-/// If it cannot be read or has a row of another form.
 pub fn rows(root: &Path) -> Result<Vec<Row>> {
     let text = fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
     let rows = text.lines().skip(1).filter(|line| !line.starts_with('#'));
@@ -203,10 +199,6 @@ pub struct Report {
 
 /// Tries the faults of one program, in its port and, if it is there, in the C program among ports; of
 /// each row the first fault only, or all.
-///
-/// # Errors
-///
-/// If a scene cannot be played, or goes wrong without a fault.
 pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Report> {
     let mut report = Report::default();
     let mut baselines = BTreeMap::new();

@@ -192,10 +192,6 @@ pub struct Played {
 }
 
 /// Draws `count` sessions from `seed` and plays each; `progress` is told of each.
-///
-/// # Errors
-///
-/// If one goes wrong: the smallest such session that was found, as a scene, and what was wrong.
 pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progress: impl FnMut(Played)) -> Result<Played> {
     let honest = honest(&players.play(&scene(&text(family, &[], true))?, Side::Ports, Watch::Strace(None))?);
     draw(family, count, seed, players.builds.c.is_some(), |scene| try_one(family, scene, players, &honest), &mut progress)

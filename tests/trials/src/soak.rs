@@ -135,10 +135,6 @@ impl Load {
     }
 
     /// Sends so many messages; what is wrong with the server.
-    ///
-    /// # Errors
-    ///
-    /// If the server cannot be started, or something other than the server fails.
     pub fn carry(&self, players: &Players, messages: usize) -> Result<Option<Verdict>> {
         let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let mut server = self.start(Stdout::File)?;
@@ -243,10 +239,6 @@ impl Load {
 
     /// Starts the server and interrupts it at a moment that `rng` draws, while one client sends; what is
     /// wrong with its end.
-    ///
-    /// # Errors
-    ///
-    /// As [`Load::carry`].
     pub fn interrupt(&self, players: &Players, stdout: Stdout, rng: &mut Rng) -> Result<Option<Verdict>> {
         let Via::Udp(port, _) = self.kind else { return Ok(None) };
         let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;

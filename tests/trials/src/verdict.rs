@@ -31,10 +31,6 @@ pub struct Players {
 
 impl Players {
     /// The programs of these names: the ports from a folder, or built; the C programs from `originals`.
-    ///
-    /// # Errors
-    ///
-    /// If one is not there or cannot be built.
     pub fn find(names: &[&str], ports: Option<&Path>, profile: Profile, originals: Option<&Path>) -> Result<Players> {
         let c = originals.map(|folder| programs::originals(folder, names)).transpose()?;
         let ports = ports.map_or_else(|| programs::build(names, profile), |folder| programs::search(folder, names))?;
@@ -42,10 +38,6 @@ impl Players {
     }
 
     /// Plays a scene whose programs need not do what it says; what became of each start.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be played.
     pub fn play(&self, scene: &Scene, side: Side, watch: Watch) -> Result<Vec<Start>> {
         let patience = if side == Side::Ports { PATIENCE } else { PATIENCE_WITH_C };
         let options = Options { watch, mode: Mode::Observe(patience), ..Options::default() };

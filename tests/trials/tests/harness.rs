@@ -58,10 +58,10 @@ fn main() -> ExitCode {
     };
     for name in names {
         add(format!("faults/{name}"), &no_strace, &["faults", name, "--once"], &ports);
-        add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "6"], &ports);
+        add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "10"], &ports);
     }
     for family in FAMILIES {
-        add(format!("sessions/{family}"), &no_strace, &["sessions", family, "--count", "5", "--seed", "1"], &ports);
+        add(format!("sessions/{family}"), &no_strace, &["sessions", family, "--count", "4", "--seed", "1"], &ports);
         let compare = ["sessions", family, "--count", "12", "--seed", "2", "--originals", originals.as_deref().unwrap_or_default()];
         add(format!("sessions/live/{family}"), if no_originals.is_some() { &no_originals } else { &no_strace }, &compare, &ports);
     }
