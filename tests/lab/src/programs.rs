@@ -189,9 +189,10 @@ impl Build<'_> {
         }
         if self.asan {
             // The option is not stable, and a stable compiler takes it only if told to. A target is
-            // named so that it is for the programs, not for what cargo runs to build them.
+            // named so that it is for the programs, not for what cargo runs to build them; what is built
+            // lies in a folder of that name, wherever cargo has its target folder.
             command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
-            command.args(["--target", &host()?, "--target-dir", "target/asan"]);
+            command.args(["--target", &host()?]);
         }
         for name in names {
             command.args(["--package", name]);
