@@ -17,7 +17,7 @@ use nix::sys::signal::{self, SigHandler, Signal, killpg};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 
-use crate::play::Stdout;
+use crate::player::Stdout;
 use crate::proc;
 use crate::scene::{Redirection, expand, notation};
 
@@ -208,9 +208,9 @@ impl Actor {
     /// A strace that has not started its program yet sleeps, too, and is not at rest; nor is a program
     /// that has ended while what it started has not.
     pub fn is_at_rest(&self) -> bool {
-        let pulses = self.pulses();
-        let rests = if self.suspended { Pulse::is_stopped } else { Pulse::is_asleep };
-        pulses.iter().all(rests) && (self.end().is_some() || pulses.iter().any(|pulse| pulse.program != "strace"))
+        let states = self.states();
+        let rests = if self.suspended { ProcState::is_stopped } else { ProcState::is_asleep };
+        states.iter().all(rests) && (self.end().is_some() || states.iter().any(|state| state.program != "strace"))
     }
 
     /// The number of the process that was started.
@@ -236,14 +236,14 @@ impl Actor {
     }
 
     /// What its processes are at, itself first, then those it has started.
-    pub fn pulses(&self) -> Vec<Pulse> {
-        let mut pulses = Vec::new();
+    pub fn states(&self) -> Vec<ProcState> {
+        let mut states = Vec::new();
         let mut pids = VecDeque::from([self.child.id() as i32]);
         while let Some(pid) = pids.pop_front() {
             pids.extend(proc::children(pid));
-            pulses.extend(Pulse::feel(pid));
+            states.extend(ProcState::feel(pid));
         }
-        pulses
+        states
     }
 
     /// Ends it at once, as at the end of a scene that failed. It leads the session of its terminal,
@@ -327,9 +327,9 @@ fn redirect(number: RawFd, to: Option<&OwnedFd>) -> io::Result<()> {
     Ok(())
 }
 
-/// What a process is at: equal pulses mean that it has not run in between.
+/// What a process is at: equal states mean that it has not run in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulse {
+pub struct ProcState {
     pid: i32,
     /// The name of what it runs.
     program: String,
@@ -343,12 +343,12 @@ pub struct Pulse {
     switches: u64,
 }
 
-impl Pulse {
-    fn feel(pid: i32) -> Option<Pulse> {
+impl ProcState {
+    fn feel(pid: i32) -> Option<ProcState> {
         let switches = proc::switches(pid)?;
         let (call, argument) = proc::blocked_in(pid).map_or((None, 0), |(call, argument)| (Some(call), argument));
         let (program, state) = proc::stat(pid)?;
-        Some(Pulse { pid, program, state, call, argument, switches })
+        Some(ProcState { pid, program, state, call, argument, switches })
     }
 
     pub fn pid(&self) -> i32 {

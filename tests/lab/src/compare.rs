@@ -2,7 +2,7 @@
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::scene::Parting;
+use crate::scene::Divergence;
 use crate::trace::{Trace, is_call, name};
 
 /// A line of the comparison.
@@ -75,19 +75,19 @@ pub fn parts(line: &str) -> Vec<&str> {
 }
 
 /// Says how the traces' own calls differ if they do so otherwise than the scene says: one line.
-pub fn judge(c: &[String], port: &[String], parting: Option<&Parting>) -> Option<String> {
+pub fn judge(c: &[String], port: &[String], divergence: Option<&Divergence>) -> Option<String> {
     if c == port {
-        return match parting {
-            None | Some(Parting::Undefined) => None,
-            Some(parting) => Some(format!("the scene says '{parting}', and the traces are the same")),
+        return match divergence {
+            None | Some(Divergence::Undefined) => None,
+            Some(divergence) => Some(format!("the scene says '{divergence}', and the traces are the same")),
         };
     }
-    let (differs, then) = match parting {
+    let (differs, then) = match divergence {
         None => (&[][..], None),
-        Some(Parting::Undefined) => return None,
-        Some(Parting::Defined { differs, then }) => (differs.as_slice(), then.as_ref()),
+        Some(Divergence::Undefined) => return None,
+        Some(Divergence::Defined { differs, then }) => (differs.as_slice(), then.as_ref()),
     };
-    let said = parting.map(|parting| format!(", where the scene says '{parting}'")).unwrap_or_default();
+    let said = divergence.map(|divergence| format!(", where the scene says '{divergence}'")).unwrap_or_default();
     let (at_c, at_port) = match (first_other(c, port, differs), then) {
         (None, None) => return None,
         (None, Some(_)) => return Some(format!("they do not part{said}")),
@@ -117,19 +117,12 @@ fn first_other(c: &[String], port: &[String], differs: &[String]) -> Option<(usi
     })
 }
 
-/// Says how a port's own calls differ from those recorded of it: one line.
-pub fn judge_port(recorded: &[String], here: &[String]) -> Option<String> {
-    let at = (0..recorded.len().max(here.len())).find(|at| recorded.get(*at) != here.get(*at))?;
-    let line = |lines: &[String]| lines.get(at).map_or("nothing", String::as_str).to_owned();
-    Some(format!("the port does otherwise than recorded of it: there {}, here {}", line(recorded), line(here)))
-}
-
 /// What of a C program's own calls a comparison with the port needs, where the scene shows a fix.
-pub fn up_to_parting(own: Vec<String>, port: &[String], parting: Option<&Parting>) -> Vec<String> {
-    let len = match parting {
+pub fn up_to_divergence(own: Vec<String>, port: &[String], divergence: Option<&Divergence>) -> Vec<String> {
+    let len = match divergence {
         // What is not defined may be the same all the same, in this build of the C programs.
-        Some(Parting::Undefined) if own != port => 0,
-        Some(Parting::Defined { differs, then: Some(_) }) => first_other(&own, port, differs).map_or(own.len(), |(at, _)| at + 1),
+        Some(Divergence::Undefined) if own != port => 0,
+        Some(Divergence::Defined { differs, then: Some(_) }) => first_other(&own, port, differs).map_or(own.len(), |(at, _)| at + 1),
         _ => own.len(),
     };
     own.into_iter().take(len).collect()
@@ -168,14 +161,6 @@ mod tests {
         let rows = rows(&lines(&C), &lines(&C));
         assert_eq!(count(&rows), (3, 3));
         assert_eq!(judge(&lines(&C), &lines(&C), None), None);
-        assert_eq!(judge_port(&lines(&C), &lines(&C)), None);
-    }
-
-    #[test]
-    fn a_port_is_held_to_what_is_recorded_of_it() {
-        let said = judge_port(&lines(&C), &lines(&[C[0], C[1], "close(5) = 0"])).unwrap();
-        assert_eq!(said, "the port does otherwise than recorded of it: there close(3) = 0, here close(5) = 0");
-        assert!(judge_port(&lines(&C), &lines(&C[..3])).is_some() && judge_port(&lines(&C[..3]), &lines(&C)).is_some());
     }
 
     #[test]
@@ -214,22 +199,22 @@ mod tests {
     #[test]
     fn a_parting_is_held_to_what_the_scene_says() {
         let port = lines(&[C[0], "write(2) = 1", "exit_group(1) = ?"]);
-        let part = |c: &str, port: &str| Some(Parting::Defined { differs: Vec::new(), then: Some((c.into(), port.into())) });
+        let part = |c: &str, port: &str| Some(Divergence::Defined { differs: Vec::new(), then: Some((c.into(), port.into())) });
         assert_eq!(judge(&lines(&C), &port, part("bind", "write").as_ref()), None);
         assert_eq!(judge(&lines(&C), &port, part("close or bind", "write").as_ref()), None);
         assert!(judge(&lines(&C), &port, part("close", "write").as_ref()).is_some());
         assert!(judge(&lines(&C), &port, part("bind", "close").as_ref()).is_some());
         assert!(judge(&lines(&C), &lines(&C), part("bind", "write").as_ref()).is_some());
-        assert_eq!(judge(&lines(&C), &lines(&C), Some(&Parting::Undefined)), None);
-        assert_eq!(up_to_parting(lines(&C), &port, part("bind", "write").as_ref()), lines(&C[..2]));
-        assert!(up_to_parting(lines(&C), &port, Some(&Parting::Undefined)).is_empty());
-        assert_eq!(up_to_parting(lines(&C), &lines(&C), Some(&Parting::Undefined)), lines(&C));
+        assert_eq!(judge(&lines(&C), &lines(&C), Some(&Divergence::Undefined)), None);
+        assert_eq!(up_to_divergence(lines(&C), &port, part("bind", "write").as_ref()), lines(&C[..2]));
+        assert!(up_to_divergence(lines(&C), &port, Some(&Divergence::Undefined)).is_empty());
+        assert_eq!(up_to_divergence(lines(&C), &lines(&C), Some(&Divergence::Undefined)), lines(&C));
     }
 
     #[test]
     fn a_difference_is_held_to_the_call_that_the_scene_names() {
         let port = lines(&[C[0], "bind(3, 110) = 0", C[2], C[3]]);
-        let differs = |calls: &[&str]| Some(Parting::Defined { differs: lines(calls), then: None });
+        let differs = |calls: &[&str]| Some(Divergence::Defined { differs: lines(calls), then: None });
         assert_eq!(judge(&lines(&C), &port, differs(&["bind"]).as_ref()), None);
         assert!(judge(&lines(&C), &port, differs(&["close"]).as_ref()).is_some());
         assert!(judge(&lines(&C), &lines(&C), differs(&["bind"]).as_ref()).is_some());
@@ -244,10 +229,10 @@ mod tests {
     #[test]
     fn a_difference_may_come_before_the_parting() {
         let port = lines(&[C[0], "setsockopt(3) = 0", C[1], "write(2) = 1", "exit_group(1) = ?"]);
-        let part = |differs: &[&str], c: &str, port: &str| Some(Parting::Defined { differs: lines(differs), then: Some((c.into(), port.into())) });
+        let part = |differs: &[&str], c: &str, port: &str| Some(Divergence::Defined { differs: lines(differs), then: Some((c.into(), port.into())) });
         let said = part(&["setsockopt"], "close", "write");
         assert_eq!(judge(&lines(&C), &port, said.as_ref()), None);
-        assert_eq!(up_to_parting(lines(&C), &port, said.as_ref()), lines(&C[..3]));
+        assert_eq!(up_to_divergence(lines(&C), &port, said.as_ref()), lines(&C[..3]));
         assert_eq!(judge(&lines(&C[..3]), &port, said.as_ref()), None);
         assert!(judge(&lines(&C), &port, part(&["setsockopt"], "bind", "write").as_ref()).is_some());
         assert!(judge(&lines(&C), &port, part(&[], "close", "write").as_ref()).is_some());

@@ -2,17 +2,13 @@
 //!
 //! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call,
 //! signal and end. They are written by `cargo lab record` from the C programs, never by hand.
-//!
-//! Where a scene shows a fix, C cannot say all that the port is to call. Of the processes of which
-//! the scene says so, `tests/golden/port` has what the port has been seen to call: not C's word, but
-//! a change there is noticed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::play::Stdout;
+use crate::player::Stdout;
 use crate::trace::Trace;
 
 /// The golden of a scene in which the programs' standard output is of this kind.
@@ -20,11 +16,6 @@ use crate::trace::Trace;
 /// stdio fills its buffer for a file as it does for a pipe, and the goldens are the same.
 pub fn path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
     root.join("tests/lab/golden").join(kind(stdout)).join(format!("{scene}.trace"))
-}
-
-/// What is recorded of the ports themselves in a scene that shows a fix.
-pub fn port_path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
-    root.join("tests/lab/golden/port").join(kind(stdout)).join(format!("{scene}.trace"))
 }
 
 fn kind(stdout: Stdout) -> &'static str {

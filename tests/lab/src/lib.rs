@@ -1,24 +1,25 @@
 //! `lab`: plays the scenes of the READMEs with the real programs.
 //!
 //! Data flows one way: a README's text becomes a [`scene::Scene`], [`programs`] builds what it
-//! names, a [`stage::Stage`] gives it a network and folders of its own, and [`play`] lets each
+//! names, a [`sandbox::Stage`] gives it a network and folders of its own, and [`play`] lets each
 //! step happen at an [`actor::Actor`]'s terminal.
 
 pub mod actor;
+pub mod args;
 pub mod compare;
 pub mod folder;
 pub mod golden;
 pub mod mask;
 pub mod memory;
-pub mod numbers;
-pub mod play;
+pub mod placeholders;
+pub mod player;
 pub mod proc;
 pub mod programs;
+pub mod sandbox;
 pub mod scene;
 pub mod signals;
 pub mod sock;
 pub mod sockets;
-pub mod stage;
 pub mod strace;
 pub mod terminal;
 pub mod time_wait;

@@ -2,65 +2,64 @@
 
 mod commands;
 
+use std::env;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use anstyle::Style;
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use anyhow::{Result, bail};
 
-use commands::{Check, Read, Record, Replay, Strace};
+use commands::{comparison, read, replay};
+use lab::args::Args;
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
-use lab::sock::Sock;
+use lab::sock;
 use lab::sockets;
 
-/// Plays the experiments of the READMEs with the real programs.
-#[derive(Parser)]
-#[command(name = "cargo lab", bin_name = "cargo lab", version, max_term_width = 100)]
-struct Cli {
-    #[command(subcommand)]
-    command: Task,
-}
+const HELP: &str = "\
+Plays the experiments of the READMEs with the real programs
 
-#[derive(Subcommand)]
-enum Task {
-    /// Lists the programs and the scenes
-    List,
-    /// Plays a scene, each terminal with a name and a colour of its own
-    Replay(Replay),
-    /// Shows a port, beside its C original if it has that
-    Read(Read),
-    /// Traces the programs of a scene, beside the C programs if it has them
-    Strace(Strace),
-    /// Checks that the programs make the calls of the goldens, or of the C programs
-    Check(Check),
-    /// Records the goldens: what the C programs call in each scene
-    Record(Record),
-    /// Lists the sockets of a running process, as /proc tells of them
-    Sockets {
-        /// A process number, or the name of a running program
-        #[arg(value_name = "PID|PROGRAM")]
-        whose: String,
-    },
-    /// A shell whose commands are the socket calls
-    Sock(Sock),
-}
+Usage: cargo lab COMMAND ...
+
+  list     the programs and the scenes
+  replay   play scenes
+  read     show a port, beside its C original if it has that
+  strace   trace the programs of a scene, beside the C programs if they are there
+  check    check that the programs make the calls of the goldens, or of the C programs
+  record   write the goldens
+  sockets  list the sockets of a running program
+  sock     a shell whose commands are the socket calls
+
+'cargo lab COMMAND --help' says more of each.
+";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = match cli.command {
-        Task::List => list(),
-        Task::Replay(options) => options.run(),
-        Task::Read(options) => options.run(),
-        Task::Strace(options) => options.run(),
-        Task::Check(options) => options.run(),
-        Task::Record(options) => options.run(),
-        Task::Sockets { whose } => list_sockets(&whose),
-        Task::Sock(sock) => sock.run(),
-    };
-    lab::exit("lab", outcome)
+    let mut args = env::args_os().skip(1);
+    let command = args.next().unwrap_or_default();
+    lab::exit("lab", run(&command.to_string_lossy(), args.collect()))
+}
+
+fn run(command: &str, args: Vec<OsString>) -> Result<()> {
+    match command {
+        "list" => list(),
+        "replay" => replay::run(Args::new("lab replay", replay::HELP, args)),
+        "read" => read::run(Args::new("lab read", read::HELP, args)),
+        "strace" => comparison::strace(Args::new("lab strace", comparison::STRACE_HELP, args)),
+        "check" => comparison::check(Args::new("lab check", comparison::CHECK_HELP, args)),
+        "record" => comparison::record(Args::new("lab record", comparison::RECORD_HELP, args)),
+        "sockets" => match args.as_slice() {
+            [whose] if !whose.to_string_lossy().starts_with('-') => list_sockets(&whose.to_string_lossy()),
+            _ => bail!("usage: cargo lab sockets PID|PROGRAM"),
+        },
+        "sock" => sock::run(args),
+        "" | "help" | "--help" | "-h" => {
+            anstream::print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("no command is called '{other}'; 'cargo lab help' lists them"),
+    }
 }
 
 fn list() -> Result<()> {

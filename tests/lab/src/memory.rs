@@ -6,21 +6,31 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use regex_lite::Regex;
 
-use crate::play::{self, Options, Run};
-use crate::programs::Binaries;
 use crate::scene::Scene;
-use crate::stage::{Privacy, Stage};
 
 /// What watches the programs' memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     Memcheck,
     /// For programs that were built with it: `-fsanitize=address` in gcc.
     Asan,
+}
+
+impl FromStr for Tool {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Tool, &'static str> {
+        match text {
+            "memcheck" => Ok(Tool::Memcheck),
+            "asan" => Ok(Tool::Asan),
+            _ => Err("it is one of memcheck, asan"),
+        }
+    }
 }
 
 impl Tool {
@@ -50,6 +60,24 @@ impl Tool {
         wrapper.into_iter().chain(words.iter().cloned()).collect()
     }
 
+    /// What it has found, in its logs: a line for each finding.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn read(self, log: &Path) -> Result<Vec<String>> {
+        let folder = log.parent().context("a log is in a folder")?;
+        let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
+        let mut findings = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                findings.extend(self.findings(&String::from_utf8_lossy(&fs::read(entry.path())?)));
+            }
+        }
+        Ok(findings)
+    }
+
     /// What it found in a process, in its log's text: a line for each finding.
     fn findings(self, text: &str) -> Vec<String> {
         match self {
@@ -70,43 +98,6 @@ impl Tool {
 /// Whether the tool can watch a scene: strace and it cannot both have a process.
 pub fn can_watch(scene: &Scene) -> bool {
     !scene.uses("strace")
-}
-
-/// A start of a program in a scene, and what the tool found in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
-    pub program: String,
-    /// The actor, with a number from its second start on.
-    pub who: String,
-    pub findings: Vec<String>,
-}
-
-/// Plays a scene with the ports or, if `c`, with the C programs. These need not do what the scene says,
-/// nor need the ports if `lenient`.
-///
-/// # Errors
-///
-/// As [`Stage::set`] and [`play::play`].
-pub fn watch(scene: &Scene, tool: Tool, privacy: Privacy, binaries: &Binaries, c: bool, lenient: bool) -> Result<Vec<Watched>> {
-    let none = Binaries::new();
-    let (ports, originals) = if c { (&none, binaries) } else { (binaries, &none) };
-    let _stage = Stage::set(privacy, ports, originals)?;
-    let actors = if c { scene.steps.iter().map(|step| step.actor.clone()).collect() } else { Vec::new() };
-    let options = Options { memory: Some(tool), lenient: lenient || c, c: actors, ..Options::default() };
-    play::play(scene, &options, &mut ())?.iter().map(|run| watched(tool, run)).collect()
-}
-
-fn watched(tool: Tool, run: &Run) -> Result<Watched> {
-    let folder = run.log.parent().context("a log lies in a folder")?;
-    let prefix = format!("{}.", run.log.file_name().context("a log has a name")?.to_string_lossy());
-    let mut findings = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            findings.extend(tool.findings(&String::from_utf8_lossy(&fs::read(entry.path())?)));
-        }
-    }
-    Ok(Watched { program: run.program.clone(), who: run.who.clone(), findings })
 }
 
 #[cfg(test)]
@@ -135,9 +126,7 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(file), text).unwrap();
-            let run = Run { who: "server".into(), actor: "server".into(), nth: 1, program: "udpserver".into(), log: folder.path().join("server-1") };
-            let expected = Watched { program: "udpserver".into(), who: "server".into(), findings: findings.iter().map(|finding| (*finding).to_owned()).collect() };
-            assert_eq!(watched(tool, &run).unwrap(), expected, "{file}: {text}");
+            assert_eq!(tool.read(&folder.path().join("server-1")).unwrap(), findings, "{file}: {text}");
         }
     }
 }

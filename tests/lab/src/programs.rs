@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+
+use crate::scene::Scene;
 
 /// The group folders, in the order in which they are listed.
 pub const GROUPS: [&str; 5] = ["udp-basic", "udp-connected", "unix-stream", "unix-dgram", "tcp-basic"];
@@ -68,7 +71,7 @@ pub fn root() -> &'static Path {
 }
 
 /// Which build of the ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     Dev,
     Release,
@@ -84,8 +87,70 @@ impl Profile {
     }
 }
 
+impl FromStr for Profile {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Profile, &'static str> {
+        match text {
+            "dev" => Ok(Profile::Dev),
+            "release" => Ok(Profile::Release),
+            _ => Err("it is one of dev, release"),
+        }
+    }
+}
+
 /// The executables, by program name.
 pub type Binaries = BTreeMap<String, PathBuf>;
+
+/// The ports and, if they are at hand, the C programs.
+#[derive(Debug, Clone, Default)]
+pub struct Builds {
+    pub ports: Binaries,
+    pub c: Option<Binaries>,
+}
+
+/// Whose programs play a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side<'a> {
+    Ports,
+    C,
+    /// The C programs play these actors; ports play the others.
+    Mixed(&'a [String]),
+}
+
+/// The folder of the C programs in the working folder, which itself holds the ports.
+pub const C_FOLDER: &str = "c";
+
+/// Which binary plays each actor of a scene.
+#[derive(Debug, Clone, Default)]
+pub struct Cast {
+    pub ports: Binaries,
+    pub c: Binaries,
+    /// The actors that play the C programs.
+    actors: Vec<String>,
+}
+
+impl Cast {
+    pub fn new(scene: &Scene, builds: &Builds, side: Side) -> Cast {
+        let only = |binaries: &Binaries| scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect();
+        let c = || builds.c.as_ref().map(only).unwrap_or_default();
+        match side {
+            Side::Ports => Cast { ports: only(&builds.ports), ..Cast::default() },
+            Side::C => Cast { ports: Binaries::new(), c: c(), actors: scene.steps.iter().map(|step| step.actor.clone()).collect() },
+            Side::Mixed(actors) => Cast { ports: only(&builds.ports), c: c(), actors: actors.to_vec() },
+        }
+    }
+
+    /// These ports, for something else than a scene.
+    pub fn of_ports(ports: &Binaries) -> Cast {
+        Cast { ports: ports.clone(), ..Cast::default() }
+    }
+
+    /// Where the program of an actor is, from the working folder.
+    pub fn folder(&self, actor: &str) -> &'static str {
+        if self.actors.iter().any(|c| c == actor) { "./c" } else { "." }
+    }
+}
 
 /// Builds these ports with cargo and says where their executables are.
 ///

@@ -21,7 +21,7 @@
 //!
 //! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}`, `{CR}` and `{LF}` for the byte of that name, and `{xff}` for
 //! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
-//! [numbers](crate::numbers) that the kernel picks. A command is split into words as a shell does it,
+//! [numbers](crate::placeholders) that the kernel picks. A command is split into words as a shell does it,
 //! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). What is typed
 //! at `lab sock` stays in this notation, and what it writes is in it. A line that begins with `#` is a
 //! comment.
@@ -36,8 +36,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::numbers::Numbers;
-use crate::programs::{self, Binaries, GROUPS};
+use crate::placeholders::Placeholders;
+use crate::programs::{self, GROUPS};
 use crate::sockets::Row;
 
 /// One experiment: a transcript of several terminals.
@@ -77,12 +77,12 @@ pub enum Action {
     Suspend,
     Resume,
     End(String),
-    Part(Parting),
+    Diverge(Divergence),
 }
 
 /// Where the trace of a C program parts from that of its port, because the scene shows a fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parting {
+pub enum Divergence {
     Defined {
         /// The calls that are not the same, or that only one of the two makes: `NAME`, or `NAME TEXT`
         /// for those that have this text in their line.
@@ -161,7 +161,7 @@ impl Scene {
     }
 
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
-    pub fn parting(&self, who: &str) -> Option<&Parting> {
+    pub fn divergence(&self, who: &str) -> Option<&Divergence> {
         let (of, is_child) = who.strip_suffix(" child").map_or((who, false), |of| (of, true));
         let (actor, nth) = of.split_once(' ').map_or((of, 1), |(actor, nth)| (actor, nth.parse().unwrap_or(0)));
         let mut starts = 0;
@@ -169,15 +169,15 @@ impl Scene {
             starts += usize::from(matches!(step.action, Action::Start(_)));
             match &step.action {
                 // A child takes over what is not defined.
-                Action::Part(parting) if starts == nth && (!is_child || *parting == Parting::Undefined) => Some(parting),
+                Action::Diverge(divergence) if starts == nth && (!is_child || *divergence == Divergence::Undefined) => Some(divergence),
                 _ => None,
             }
         })
     }
 
     /// Whether the scene shows something that the C programs do otherwise.
-    pub fn parts(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Part(_)))
+    pub fn diverges(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Diverge(_)))
     }
 
     /// The lecture the scene belongs to, from its section "Lecture N".
@@ -195,7 +195,7 @@ impl Scene {
 impl Action {
     /// Whether a person does it, and not a program.
     pub fn is_by_a_person(&self) -> bool {
-        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_) | Action::Part(_))
+        !matches!(self, Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) | Action::End(_) | Action::Diverge(_))
     }
 }
 
@@ -232,21 +232,21 @@ impl fmt::Display for Action {
             Action::Suspend => write!(f, "^Z"),
             Action::Resume => write!(f, "$ fg"),
             Action::End(status) => write!(f, "= {status}"),
-            Action::Part(parting) => write!(f, "! {parting}"),
+            Action::Diverge(divergence) => write!(f, "! {divergence}"),
         }
     }
 }
 
-impl fmt::Display for Parting {
+impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Parting::Defined { differs, then } => {
+            Divergence::Defined { differs, then } => {
                 if !differs.is_empty() {
                     write!(f, "differs: {}{}", differs.join(", "), if then.is_some() { "; " } else { "" })?;
                 }
                 then.as_ref().map_or(Ok(()), |(c, port)| write!(f, "in C: {c}, here: {port}"))
             }
-            Parting::Undefined => write!(f, "in C: undefined"),
+            Divergence::Undefined => write!(f, "in C: undefined"),
         }
     }
 }
@@ -270,7 +270,7 @@ impl Text {
 
     /// Whether a line of a terminal is this text, in a scene with these numbers; white space at the
     /// ends of both does not count.
-    pub fn matches(&self, line: &[u8], numbers: &mut Numbers) -> bool {
+    pub fn matches(&self, line: &[u8], numbers: &mut Placeholders) -> bool {
         numbers.matches(self.expand().trim_ascii_end(), line.trim_ascii_end())
     }
 }
@@ -382,11 +382,6 @@ pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
     names
 }
 
-/// Those of the binaries that the scene runs.
-pub fn only(binaries: &Binaries, scene: &Scene) -> Binaries {
-    scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect()
-}
-
 /// The texts of a group that have scenes.
 pub const TEXTS: [&str; 2] = ["README.md", "FIXES.md"];
 
@@ -468,15 +463,15 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "^D" => Action::EndOfInput,
         "^Z" => Action::Suspend,
         "=" => Action::End(rest),
-        "!" => Action::Part(parse_parting(&rest)?),
+        "!" => Action::Diverge(parse_divergence(&rest)?),
         _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z = !"),
     };
     Ok(Step { line: number, actor: actor.to_owned(), action })
 }
 
-fn parse_parting(text: &str) -> Result<Parting> {
+fn parse_divergence(text: &str) -> Result<Divergence> {
     if text == "in C: undefined" {
-        return Ok(Parting::Undefined);
+        return Ok(Divergence::Undefined);
     }
     let (differs, rest) = match text.strip_prefix("differs: ") {
         Some(text) => {
@@ -490,7 +485,7 @@ fn parse_parting(text: &str) -> Result<Parting> {
         Some(Some((c, port))) => Some((c.to_owned(), port.to_owned())),
         None => None,
     };
-    Ok(Parting::Defined { differs, then })
+    Ok(Divergence::Defined { differs, then })
 }
 
 fn parse_command(text: &str) -> Result<Command> {
@@ -656,7 +651,7 @@ mod tests {
     #[test]
     fn white_space_at_the_end_does_not_count() {
         let text = Text("send bytes: 2".into());
-        let mut numbers = Numbers::default();
+        let mut numbers = Placeholders::default();
         assert!(text.matches(b"send bytes: 2 \r", &mut numbers));
         assert!(!text.matches(b" send bytes: 2", &mut numbers));
         assert!(!text.matches(b"send bytes: 21", &mut numbers));

@@ -7,8 +7,10 @@
 mod address;
 mod names;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, Write};
+use std::num::NonZero;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::ptr;
@@ -19,22 +21,21 @@ use nix::errno::Errno;
 use nix::libc::{self, AF_INET, c_int, socklen_t};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use crate::args::{Args, Long, Short, Value, unexpected};
 use crate::scene::{expand, notation};
 use address::Address;
-use names::{DIRECTIONS, EVENTS, FLAGS, KINDS, OPTIONS, Value, error_text, look_up, look_up_all, names};
+use names::{DIRECTIONS, EVENTS, FLAGS, KINDS, OPTIONS, Value as OptionValue, error_text, look_up, look_up_all, names};
 
-#[derive(clap::Args)]
-#[command(after_help = help())]
-pub struct Sock {
-    /// Run these commands
-    #[arg(short, value_name = "COMMANDS", conflicts_with = "file")]
-    commands: Option<String>,
-    /// Run the commands in this file [default: what is typed]
-    file: Option<PathBuf>,
-    /// How long a call may block, in seconds
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-}
+const USAGE: &str = "\
+A shell whose commands are the socket calls
+
+Usage: cargo lab sock [-c COMMANDS | FILE]
+
+  -c COMMANDS  run these commands
+  FILE         run the commands in this file; without either: what is typed
+  --limit S    how long a call may block, in seconds (10)
+
+";
 
 /// The commands: how each is used, and what it does.
 const COMMANDS: [(&str, &str); 21] = [
@@ -84,31 +85,44 @@ Three experiments:
 static TIME_OUT: AtomicBool = AtomicBool::new(false);
 static BROKEN_PIPE: AtomicBool = AtomicBool::new(false);
 
-impl Sock {
-    pub fn run(&self) -> Result<()> {
-        // No SA_RESTART: the call that a signal interrupts returns.
-        let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
-        for signal in [Signal::SIGALRM, Signal::SIGPIPE] {
-            // SAFETY: the handler stores to an atomic.
-            unsafe { sigaction(signal, &action)? };
+/// Runs `lab sock` with these arguments.
+///
+/// # Errors
+///
+/// If a command of `-c` or of a file is not one.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<()> {
+    let (mut limit, mut commands, mut file) = (10, None, None);
+    let mut args = Args::new("lab sock", &help(), args);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Short('c') => commands = Some(args.text("c")?),
+            Long("limit") => limit = args.parse::<NonZero<u32>>("limit")?.get(),
+            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
+            other => return Err(unexpected(other, "lab sock")),
         }
-        let mut shell = Shell { limit: self.limit, sockets: Vec::new(), sender: None };
-        if let Some(commands) = &self.commands {
-            return commands.lines().try_for_each(|line| shell.line(line));
-        }
-        if let Some(file) = &self.file {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            return text.lines().zip(1..).try_for_each(|(line, number)| shell.line(line).with_context(|| format!("{}:{number}", file.display())));
-        }
-        for line in io::stdin().lock().split(b'\n') {
-            match shell.line(&String::from_utf8_lossy(&line?)) {
-                Err(error) if error.is::<io::Error>() => return Err(error),
-                Err(mistake) => eprintln!("{mistake:#}"),
-                Ok(()) => {}
-            }
-        }
-        Ok(())
     }
+    // No SA_RESTART: the call that a signal interrupts returns.
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGALRM, Signal::SIGPIPE] {
+        // SAFETY: the handler stores to an atomic.
+        unsafe { sigaction(signal, &action)? };
+    }
+    let mut shell = Shell { limit, sockets: Vec::new(), sender: None };
+    if let Some(commands) = &commands {
+        return commands.lines().try_for_each(|line| shell.line(line));
+    }
+    if let Some(file) = &file {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        return text.lines().zip(1..).try_for_each(|(line, number)| shell.line(line).with_context(|| format!("{}:{number}", file.display())));
+    }
+    for line in io::stdin().lock().split(b'\n') {
+        match shell.line(&String::from_utf8_lossy(&line?)) {
+            Err(error) if error.is::<io::Error>() => return Err(error),
+            Err(mistake) => eprintln!("{mistake:#}"),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 extern "C" fn note(signal: c_int) {
@@ -315,7 +329,7 @@ impl Shell {
         while let Some(header) = unsafe { next.as_ref() } {
             let data = unsafe { std::slice::from_raw_parts(libc::CMSG_DATA(header), header.cmsg_len - libc::CMSG_LEN(0) as usize) };
             match (header.cmsg_level, header.cmsg_type) {
-                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => more += &format!(", {}", Value::Credentials.show(data)),
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => more += &format!(", {}", OptionValue::Credentials.show(data)),
                 (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => more += &address::extended_error(data),
                 _ => {}
             }
@@ -367,5 +381,5 @@ fn set_timer(seconds: u32) {
 
 fn help() -> String {
     let commands: String = COMMANDS.iter().map(|(usage, what)| format!("  {usage:<31} {what}\n")).collect();
-    format!("Commands:\n{commands}\nFlags:{}\nOptions:{}\n\n{NOTES}", names(FLAGS, |_| true), names(OPTIONS, |_| true))
+    format!("{USAGE}Commands:\n{commands}\nFlags:{}\nOptions:{}\n\n{NOTES}", names(FLAGS, |_| true), names(OPTIONS, |_| true))
 }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::libc;
 
-use crate::numbers::Numbers;
+use crate::placeholders::Placeholders;
 use crate::proc;
 
 /// One socket of a process.
@@ -215,7 +215,7 @@ impl fmt::Display for Row {
 
 impl Row {
     /// Whether it is a row of these sockets, in a scene with these numbers.
-    pub fn is_true(&self, sockets: &[Socket], numbers: &mut Numbers) -> bool {
+    pub fn is_true(&self, sockets: &[Socket], numbers: &mut Placeholders) -> bool {
         let mut here = sockets.iter().filter(|socket| socket.fd == self.fd);
         let Some(text) = &self.text else { return here.next().is_none() };
         here.any(|socket| {
@@ -285,7 +285,7 @@ mod tests {
         let queues = Some(Queues { rx: 10, tx: 0 });
         let seen = Seen { protocol: "tcp".into(), local: "127.0.0.1:9501".into(), remote: "127.0.0.1:40001".into(), state: "ESTABLISHED", queues };
         let sockets = [Socket { fd: 4, inode: 1, seen }];
-        let mut numbers = Numbers::default();
+        let mut numbers = Placeholders::default();
         let mut is_true = |text: &str| text.parse::<Row>().unwrap().is_true(&sockets, &mut numbers);
         assert!(!is_true("4 tcp 127.0.0.1:{port} 127.0.0.1:9501 ESTABLISHED"));
         assert!(is_true("4  tcp  127.0.0.1:9501  127.0.0.1:{port}  ESTABLISHED"));

@@ -9,11 +9,7 @@ use anyhow::{Context, Result, bail};
 use regex_lite::{Captures, Regex};
 
 use crate::mask::{Mask, by_lines_of_text, fold, one_draw, one_look, portable};
-use crate::play;
-use crate::programs::Binaries;
-use crate::scene::Scene;
 use crate::signals;
-use crate::stage::{Privacy, Stage};
 
 /// How long the tracer may take to write its last line after the program's end.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -116,29 +112,6 @@ pub fn is_call(line: &str) -> bool {
 pub fn name(line: &str) -> &str {
     let line = line.trim_start_matches(['-', '+', ' ']);
     line.split(['(', ' ']).next().unwrap_or_default()
-}
-
-/// Plays a scene under strace, on a stage of its own; the traces of the programs' processes.
-///
-/// # Errors
-///
-/// As [`Stage::set`], [`play::play`] and [`read`].
-pub fn run(scene: &Scene, privacy: Privacy, ports: &Binaries, c: &Binaries, options: &play::Options) -> Result<Vec<Trace>> {
-    let _stage = Stage::set(privacy, ports, c)?;
-    let options = play::Options { trace: true, ..options.clone() };
-    let mut traces = Vec::new();
-    for run in play::play(scene, &options, &mut ())? {
-        traces.extend(read(&run.who, &run.program, &run.log)?);
-    }
-    Ok(traces)
-}
-
-/// Plays a scene as [`run`] does, with the C programs in the parts of the actors `c_actors`, or of
-/// all. Where the scene shows a fix, the C programs may do otherwise.
-pub fn run_c(scene: &Scene, privacy: Privacy, ports: &Binaries, c: &Binaries, c_actors: Option<&[String]>, options: &play::Options) -> Result<Vec<Trace>> {
-    let all = || scene.steps.iter().map(|step| step.actor.clone()).collect();
-    let options = play::Options { c: c_actors.map_or_else(all, <[String]>::to_vec), lenient: scene.parts(), ..options.clone() };
-    run(scene, privacy, ports, c, &options)
 }
 
 /// Reads the traces that strace wrote to `log` and a process number each: the first process's

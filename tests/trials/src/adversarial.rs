@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict};
+use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict, Watch};
 use lab::actor::end_name;
 use lab::programs;
 use lab::scene::{self, Scene, notation};
@@ -535,14 +535,14 @@ pub fn run(cases: &[&Case], players: &Players, mut progress: impl FnMut(&Case)) 
     for case in cases {
         progress(case);
         report.tried += 1;
-        let here = players.play(&case.scene, Side::Ports, None)?;
+        let here = players.play(&case.scene, Side::Ports, Watch::Strace(None))?;
         honest[0].learn(&here);
         let verdicts = judge(case, &here, &honest[0], false);
         report.wrong.extend(verdicts.iter().map(|verdict| format!("{}: {verdict}", case.scene.name)));
-        if players.c.is_none() {
+        if players.builds.c.is_none() {
             continue;
         }
-        let in_c = players.play(&case.scene, Side::C, None)?;
+        let in_c = players.play(&case.scene, Side::C, Watch::Strace(None))?;
         honest[1].learn(&in_c);
         let of_programs = |starts: &[Start]| starts.iter().filter(|start| start.program.is_some()).map(seen).collect::<Vec<_>>();
         let (c, port) = (of_programs(&in_c), of_programs(&here));
@@ -583,12 +583,12 @@ impl Honest {
 
 /// The terminal of a start, without what the kernel picks.
 fn terminal(start: &Start) -> Vec<String> {
-    start.outcome.lines.iter().map(|line| verdict::without_numbers(line)).collect()
+    start.lines.iter().map(|line| verdict::without_numbers(line)).collect()
 }
 
 /// What is compared between C and port: who, terminal, end, and each process's own calls.
 fn seen(start: &Start) -> Vec<String> {
-    let end = start.outcome.end.map(end_name).unwrap_or_default();
+    let end = start.end.map(end_name).unwrap_or_default();
     [start.who.clone()].into_iter().chain(terminal(start)).chain([end]).chain(start.traces.iter().flat_map(Trace::own)).collect()
 }
 
@@ -608,8 +608,8 @@ fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verd
     let mut verdicts = Vec::new();
     let mut has_ended = false;
     for start in starts {
-        let Start { who, program, outcome, .. } = start;
-        let end = outcome.end.map(end_name).unwrap_or_default();
+        let Start { who, program, .. } = start;
+        let end = start.end.map(end_name).unwrap_or_default();
         let mut wrong = |kind, why: String| verdicts.push(Verdict::new(kind, format!("{who}: {why}")));
         let Some(program) = program else {
             let alone = honest.0.get(who);
@@ -618,17 +618,17 @@ fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verd
             }
             continue;
         };
-        let stays = PROGRAMS.iter().any(|row| row.name == program && matches!(row.role, Role::Serves | Role::ServesOne));
-        if let Some(verdict) = verdict::judge(outcome, &start.stderr()).filter(|_| !kept(program, &end)) {
+        let stays = PROGRAMS.iter().any(|row| row.name == *program && matches!(row.role, Role::Serves | Role::ServesOne));
+        if let Some(verdict) = verdict::judge(start, &verdict::stderr_of(start)).filter(|_| !kept(program, &end)) {
             wrong(verdict.kind, verdict.why);
         } else if who == "refused" {
             // Whether it takes the path or refuses it.
-        } else if !stays && outcome.interrupted.is_some() && !kept(program, "waits") {
-            wrong(Kind::Hangs, format!("it waits until its ^C: {:?}", outcome.lines));
-        } else if stays && outcome.interrupted.is_none() && !kept(program, "ends") && !kept(program, &end) {
-            wrong(Kind::Wrong, format!("it ended with {end}: {:?}", outcome.lines));
+        } else if !stays && start.interrupted.is_some() && !kept(program, "waits") {
+            wrong(Kind::Hangs, format!("it waits until its ^C: {:?}", start.lines));
+        } else if stays && start.interrupted.is_none() && !kept(program, "ends") && !kept(program, &end) {
+            wrong(Kind::Wrong, format!("it ended with {end}: {:?}", start.lines));
         }
-        has_ended |= stays && outcome.interrupted.is_none();
+        has_ended |= stays && start.interrupted.is_none();
         if honest.0.get(who).is_some_and(|alone| *alone != terminal(start)) {
             wrong(Kind::Wrong, format!("{:?}, and otherwise {:?}", terminal(start), honest.0.get(who)));
         }

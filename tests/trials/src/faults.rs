@@ -38,14 +38,14 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
-use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict};
+use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict, Watch};
 use lab::actor::end_name;
-use lab::numbers::Numbers;
-use lab::play::{Options, Outcome};
-use lab::programs::Binaries;
-use lab::scene::{self, Action, Scene, Text};
+use lab::placeholders::Placeholders;
+use lab::player::Options;
+use lab::programs::Cast;
+use lab::scene::{Action, Scene, Text};
 use lab::sock;
-use lab::trace::{self, Trace, is_call, name};
+use lab::trace::{Trace, is_call, name};
 
 const FILE: &str = "tests/trials/faults.tsv";
 
@@ -224,10 +224,11 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Rep
             report.signals += usize::from(matches!(fault.end(), End::Signal(_)));
             report.wrong.extend(try_out(fault, scene, players, Side::Ports, baseline)?.map(|verdict| format!("{fault}: {verdict}")));
         }
-        if players.c.is_none() {
+        if players.builds.c.is_none() {
             continue;
         }
-        let side = Side::Mixed(row.who());
+        let actors = [row.who().to_owned()];
+        let side = Side::Mixed(&actors);
         let baseline = match in_c.entry((&row.scene, row.who())) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Baseline::of_c(scene, players, side)?),
@@ -258,17 +259,18 @@ struct Part {
 impl Baseline {
     /// With the ports the scene must be as it is written.
     fn of_ports(scene: &Scene, players: &Players) -> Result<Baseline> {
-        let traces = trace::run(scene, players.privacy, &scene::only(&players.ports, scene), &Binaries::new(), &Options::default())?;
-        Ok(Baseline { traces, parts: parts(scene) })
+        let options = Options { watch: Watch::Strace(None), ..Options::default() };
+        let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?;
+        Ok(Baseline { traces: played.as_written()?.into_traces(), parts: parts(scene) })
     }
 
     /// Where a C program differs, as where the scene shows a fix, what it does is the baseline.
     fn of_c(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
         let mut baseline = Baseline { traces: Vec::new(), parts: parts(scene) };
-        for start in players.play(scene, side, None)? {
+        for start in players.play(scene, side, Watch::Strace(None))? {
             let part = baseline.parts.entry(start.who).or_default();
-            part.lines = as_said(&start.outcome.lines, &part.lines);
-            part.end = start.outcome.end.map(end_name).unwrap_or_default();
+            part.lines = as_said(&start.lines, &part.lines);
+            part.end = start.end.map(end_name).unwrap_or_default();
             baseline.traces.extend(start.traces);
         }
         Ok(baseline)
@@ -300,7 +302,7 @@ fn parts(scene: &Scene) -> BTreeMap<String, Part> {
 
 /// `lines` as texts: those of the scene where they match, with their numbers open.
 fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
-    let mut numbers = Numbers::default();
+    let mut numbers = Placeholders::default();
     let mut rest = said;
     let text = |line: &String| match rest.iter().position(|text| text.matches(line.as_bytes(), &mut numbers)) {
         Some(at) => {
@@ -316,14 +318,14 @@ fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
 /// Plays a scene with a fault.
 fn try_out(fault: &Fault, scene: &Scene, players: &Players, side: Side, baseline: &Baseline) -> Result<Option<Verdict>> {
     let who = fault.row.who();
-    let starts = players.play(scene, side, Some((who.to_owned(), fault.injections())))?;
+    let starts = players.play(scene, side, Watch::Strace(Some((who.to_owned(), fault.injections()))))?;
     let start = starts.iter().find(|start| start.who == who).with_context(|| format!("{who} does not end in scene {}", scene.name))?;
     let part = baseline.parts.get(who).with_context(|| format!("no part of {who}"))?;
     let Some(since) = start.traces.iter().filter(|trace| trace.who == fault.row.process).find_map(|trace| since(trace, fault)) else {
         return Ok(Some(Verdict::new(Kind::Wrong, "it did not come to that call")));
     };
     let of_others = || starts.iter().filter(|start| start.who != who).find_map(|start| judge_other(fault, start, baseline.parts.get(&start.who)));
-    Ok(judge(fault, &start.outcome, part, &start.stderr(), since).or_else(of_others))
+    Ok(judge(fault, start, part, &verdict::stderr_of(start), since).or_else(of_others))
 }
 
 /// The lines of a trace from the fault on.
@@ -339,7 +341,7 @@ fn has_heard(since: &[String]) -> bool {
     since.first().is_some_and(hears) || since.iter().any(|line| hears(line) && !line.contains(" = -1 ") && !line.contains(" = ?"))
 }
 
-fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[String]) -> Option<Verdict> {
+fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[String]) -> Option<Verdict> {
     let expected = fault.end();
     let status = outcome.end.and_then(|end| end.code());
     let end = outcome.end.map(end_name).unwrap_or_default();
@@ -371,7 +373,7 @@ fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[S
         _ => {}
     }
     let new = fault.lines();
-    if !are_said(&lines, &part.lines, &new, &mut Numbers::default()) {
+    if !are_said(&lines, &part.lines, &new, &mut Placeholders::default()) {
         return wrong("these lines are neither in the scene nor in the row".to_owned());
     }
     let missing = part.lines.len() + new.len() - lines.len();
@@ -383,17 +385,17 @@ fn judge(fault: &Fault, outcome: &Outcome, part: &Part, stderr: &str, since: &[S
 
 /// No other program may print what is not true, or end by a signal but its Ctrl-C or, its peer gone, SIGPIPE.
 fn judge_other(fault: &Fault, start: &Start, part: Option<&Part>) -> Option<Verdict> {
-    let Start { who, outcome, .. } = start;
-    let screen = outcome.lines.join(" | ");
-    let lines: Vec<&str> = outcome.lines.iter().flat_map(|line| sock::received(line)).collect();
+    let who = &start.who;
+    let screen = start.lines.join(" | ");
+    let lines: Vec<&str> = start.lines.iter().flat_map(|line| sock::received(line)).collect();
     let said: Vec<Text> = part.iter().flat_map(|part| &part.lines).flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
-    let crash = verdict::judge(outcome, "").filter(|verdict| verdict.kind == Kind::Crashes && outcome.end.map(end_name).as_deref() != Some("SIGPIPE"));
+    let crash = verdict::judge(start, "").filter(|verdict| verdict.kind == Kind::Crashes && start.end.map(end_name).as_deref() != Some("SIGPIPE"));
     let wrong = || Verdict::new(Kind::Wrong, format!("these lines of {who} are neither in the scene nor in the row: {screen}"));
-    crash.or_else(|| (!are_said(&lines, &said, &fault.lines_of(who), &mut Numbers::default())).then(wrong))
+    crash.or_else(|| (!are_said(&lines, &said, &fault.lines_of(who), &mut Placeholders::default())).then(wrong))
 }
 
 /// Whether `lines` are, in their order, all of `new` and some of `said`.
-fn are_said(lines: &[&str], said: &[Text], new: &[Text], numbers: &mut Numbers) -> bool {
+fn are_said(lines: &[&str], said: &[Text], new: &[Text], numbers: &mut Placeholders) -> bool {
     let Some((line, rest)) = lines.split_first() else { return new.is_empty() };
     if let Some((first, more)) = new.split_first() {
         let mut then = numbers.clone();
@@ -651,28 +653,28 @@ mod tests {
     const SIGPIPE: i32 = Signal::SIGPIPE as i32;
     const SIGSEGV: i32 = Signal::SIGSEGV as i32;
 
-    fn ended(status: i32, lines: &[&str]) -> Outcome {
-        Outcome { end: Some(ExitStatus::from_raw(status)), waits: false, call: None, interrupted: None, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+    fn ended(status: i32, lines: &[&str]) -> Start {
+        Start { who: "client".into(), end: Some(ExitStatus::from_raw(status)), lines: lines.iter().map(|line| (*line).to_owned()).collect(), ..Start::default() }
     }
 
-    fn waiting(call: Option<&'static str>) -> Outcome {
-        Outcome { end: None, waits: true, call, ..ended(0, &["start"]) }
+    fn waiting(call: Option<&'static str>) -> Start {
+        Start { end: None, waits: true, call, ..ended(0, &["start"]) }
     }
 
-    fn running() -> Outcome {
-        Outcome { waits: false, ..waiting(None) }
+    fn running() -> Start {
+        Start { waits: false, ..waiting(None) }
     }
 
     /// What is wrong with a program in which a recvfrom fails with EIO, and whose lines in the scene are
     /// "start", "send 5" and "end": the row has this end, these lines and these of others.
-    fn judged(end: &str, lines: &str, others: &str, outcome: Outcome, stderr: &str, since: &[&str], is_other: bool) -> Option<Kind> {
+    fn judged(end: &str, lines: &str, others: &str, outcome: Start, stderr: &str, since: &[&str], is_other: bool) -> Option<Kind> {
         let row = row(&format!("{HEAD}\trecvfrom\tfirst\tEIO\t{end}\t{lines}\t{others}")).unwrap();
         let trace = Trace { lines: vec!["recvfrom(3) = -1 EIO (Input/output error) (INJECTED)".into()], ..trace() };
         let part = Part { lines: ["start", "send 5", "end"].map(Text::from).into(), end: "SIGINT".into() };
         let fault = &row.in_trace(Some(&trace))[0];
         let since: Vec<String> = since.iter().map(|line| (*line).to_owned()).collect();
         let verdict = match is_other {
-            true => judge_other(fault, &Start { who: "client".into(), program: None, outcome, traces: Vec::new() }, Some(&part)),
+            true => judge_other(fault, &outcome, Some(&part)),
             false => judge(fault, &outcome, &part, stderr, &since),
         };
         verdict.map(|verdict| verdict.kind)
@@ -682,7 +684,7 @@ mod tests {
     fn each_way_to_end_is_checked() {
         let message = "recvfrom failed: Input/output error (5)";
         let ends = "ends: recvfrom failed: {error}";
-        let interrupted = || Outcome { interrupted: Some(true), ..ended(SIGINT, &["start"]) };
+        let interrupted = || Start { interrupted: Some(true), ..ended(SIGINT, &["start"]) };
         let (all, more) = (["start", "send 5", "end"], ["start", "send -1", "send 5", "end"]);
         for (end, lines, outcome, stderr, kind) in [
             (ends, "-", ended(FAILURE, &["start", message]), message, None),
@@ -702,7 +704,7 @@ mod tests {
             ("goes on", "-", ended(SUCCESS, &all), "", Some(Kind::Wrong)),
             ("goes on", "-", ended(SIGINT, &more), "", Some(Kind::Wrong)),
             ("goes on", "-", ended(SIGINT, &all[..2]), "", Some(Kind::Wrong)),
-            ("goes on", "-", Outcome { interrupted: Some(false), ..ended(SIGINT, &all) }, "", Some(Kind::Loops)),
+            ("goes on", "-", Start { interrupted: Some(false), ..ended(SIGINT, &all) }, "", Some(Kind::Loops)),
             ("goes on", "send -1", ended(SIGINT, &more), "", None),
             ("goes on", "send -1", ended(SIGINT, &all), "", Some(Kind::Wrong)),
             ("goes on without 1", "-", ended(SIGINT, &all[..2]), "", None),

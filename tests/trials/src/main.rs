@@ -7,10 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use lab::memory::{Tool, can_watch};
-use lab::play::Stdout;
+use lab::player::Stdout;
 use lab::programs::{self, Build, PROGRAMS, Profile};
 use lab::scene::{self, Scene};
-use lab::sock::Sock;
 use lab::strace;
 use trials::adversarial::{self, Case};
 use trials::faults::{self, Row};
@@ -42,12 +41,13 @@ enum Task {
     Soak(Soak),
     /// Puts each fix back to what C does, and sees that a check notices
     Reverts(Reverts),
-    /// For scenes, which call it as `lab sock`
-    #[command(hide = true)]
-    Sock(Sock),
 }
 
 fn main() -> ExitCode {
+    // Scenes call it as `lab sock`.
+    if std::env::args().nth(1).is_some_and(|command| command == "sock") {
+        return lab::exit("lab", lab::sock::run(std::env::args_os().skip(2)));
+    }
     let outcome = match Cli::parse().command {
         Task::Faults(options) => options.run(),
         Task::Adversarial(options) => options.run(),
@@ -55,7 +55,6 @@ fn main() -> ExitCode {
         Task::Memory(options) => options.run(),
         Task::Soak(options) => options.run(),
         Task::Reverts(options) => options.run(),
-        Task::Sock(sock) => return lab::exit("lab", sock.run()),
     };
     lab::exit("trials", outcome)
 }
@@ -67,7 +66,7 @@ struct Source {
     #[arg(long, value_name = "DIR")]
     originals: Option<PathBuf>,
     /// Which build of the ports
-    #[arg(long, value_enum, default_value = "release")]
+    #[arg(long, default_value = "release")]
     profile: Profile,
     /// Take the ports from this folder, by file name, instead of building them
     #[arg(long, value_name = "DIR")]
@@ -111,7 +110,7 @@ impl Faults {
         for name in chosen {
             let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
             let report = faults::run(&of_program, &players, self.once).with_context(|| name.to_owned())?;
-            let in_c = players.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
+            let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
             anstream::println!("{name}: {} faults{in_c}", report.tried);
             if !self.names.is_empty() {
                 report.wrong_in_c.iter().for_each(|line| anstream::println!("in C: {line}"));
@@ -158,7 +157,7 @@ impl Sessions {
                 }
             })
             .with_context(|| server.to_owned())?;
-            let in_c = if players.c.is_some() { format!(", {} calls the same in C", played.calls) } else { String::new() };
+            let in_c = if players.builds.c.is_some() { format!(", {} calls the same in C", played.calls) } else { String::new() };
             anstream::println!("{server}: {} sessions of {} steps in all{in_c} (seed {seed})", played.sessions, played.steps);
         }
         Ok(())
@@ -199,7 +198,7 @@ impl Adversarial {
         for program in programs {
             let of_program: Vec<&Case> = cases.iter().filter(|case| case.program == program).step_by(self.every).collect();
             let report = adversarial::run(&of_program, &players, |_| {})?;
-            let in_c = players.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
+            let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
             anstream::println!("{program}: {} cases{in_c}", report.tried);
             report.in_c.iter().filter(|_| self.details).for_each(|line| anstream::println!("{line}"));
             tried += report.tried;
@@ -221,7 +220,7 @@ struct Memory {
     #[arg(value_name = "SCENE|PROGRAM|CASE")]
     names: Vec<String>,
     /// What watches the programs
-    #[arg(long, value_enum, default_value = "memcheck")]
+    #[arg(long, default_value = "memcheck")]
     tool: Tool,
     #[command(flatten)]
     source: Source,
@@ -238,14 +237,14 @@ impl Memory {
         ensure!(!chosen.is_empty(), "no scene or program is called {}, or strace runs its programs already", self.names.join(", "));
         let names = scene::names(&chosen.iter().map(|(scene, _)| *scene).collect::<Vec<_>>());
         let mut players = self.source.players(if self.tool == Tool::Asan && self.source.programs.is_none() { &[] } else { &names })?;
-        if players.ports.is_empty() {
-            players.ports = Build { root: programs::root(), profile: Profile::Release, asan: true, quiet: false }.run(&names)?;
-            players.c = self.source.originals.as_ref().map(|folder| programs::originals(folder, &names)).transpose()?;
+        if players.builds.ports.is_empty() {
+            players.builds.ports = Build { root: programs::root(), profile: Profile::Release, asan: true, quiet: false }.run(&names)?;
+            players.builds.c = self.source.originals.as_ref().map(|folder| programs::originals(folder, &names)).transpose()?;
         }
         let report = memory::run(&chosen, self.tool, &players)?;
         ensure!(report.findings.is_empty(), "{}", report.findings.join("\n     "));
         for (program, (starts, c)) in &report.programs {
-            let in_c = players.c.as_ref().map(|_| format!("; in C: {c}")).unwrap_or_default();
+            let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {c}")).unwrap_or_default();
             anstream::println!("{program}: {starts} starts{in_c}");
         }
         let starts: usize = report.programs.values().map(|(starts, _)| starts).sum();

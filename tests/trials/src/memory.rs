@@ -10,8 +10,10 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 
 use crate::verdict::{Kind, Players, Tally};
-use lab::memory::{self, Tool};
-use lab::scene::{self, Scene};
+use lab::memory::Tool;
+use lab::player::{Options, Start, Watch};
+use lab::programs::{Cast, Side};
+use lab::scene::Scene;
 
 /// What the tool has found.
 #[derive(Default)]
@@ -29,13 +31,20 @@ pub struct Report {
 pub fn run(scenes: &[(&Scene, bool)], tool: Tool, players: &Players) -> Result<Report> {
     let mut report = Report::default();
     for (number, (scene, lenient)) in scenes.iter().enumerate() {
-        for watched in memory::watch(scene, tool, players.privacy, &scene::only(&players.ports, scene), false, *lenient)? {
-            report.programs.entry(watched.program.clone()).or_default().0 += 1;
-            report.findings.extend(watched.findings.iter().map(|finding| format!("{}: {} ({}): {finding}", scene.name, watched.who, watched.program)));
+        let watch = || Watch::Memory(tool);
+        let as_written = || -> Result<Vec<Start>> {
+            let options = Options { watch: watch(), ..Options::default() };
+            Ok(players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?.as_written()?.starts)
+        };
+        for start in if *lenient { players.play(scene, Side::Ports, watch())? } else { as_written()? } {
+            let Some(program) = start.program else { continue };
+            report.programs.entry(program.to_owned()).or_default().0 += 1;
+            report.findings.extend(start.findings.iter().map(|finding| format!("{}: {} ({program}): {finding}", scene.name, start.who)));
         }
-        if let Some(c) = &players.c {
-            for watched in memory::watch(scene, tool, players.privacy, &scene::only(c, scene), true, true)? {
-                report.programs.entry(watched.program).or_default().1.count((!watched.findings.is_empty()).then_some(Kind::Memory));
+        if players.builds.c.is_some() {
+            for start in players.play(scene, Side::C, watch())? {
+                let Some(program) = start.program else { continue };
+                report.programs.entry(program.to_owned()).or_default().1.count((!start.findings.is_empty()).then_some(Kind::Memory));
             }
         }
         if (number + 1) % 100 == 0 {

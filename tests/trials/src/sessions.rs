@@ -11,10 +11,10 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::verdict::{self, Kind, Players, Side, Start, Verdict};
+use crate::verdict::{self, Kind, Players, Side, Start, Verdict, Watch};
 use lab::actor::end_name;
 use lab::compare;
-use lab::scene::{self, Parting, Scene, notation};
+use lab::scene::{self, Divergence, Scene, notation};
 use lab::signals;
 use lab::trace::is_call;
 
@@ -220,8 +220,8 @@ pub struct Played {
 ///
 /// If one goes wrong: the smallest such session that was found, as a scene, and what was wrong.
 pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progress: impl FnMut(Played)) -> Result<Played> {
-    let honest = honest(&players.play(&scene(&text(family, &[], true))?, Side::Ports, None)?);
-    draw(family, count, seed, players.c.is_some(), |scene| try_one(family, scene, players, &honest), &mut progress)
+    let honest = honest(&players.play(&scene(&text(family, &[], true))?, Side::Ports, Watch::Strace(None))?);
+    draw(family, count, seed, players.builds.c.is_some(), |scene| try_one(family, scene, players, &honest), &mut progress)
 }
 
 fn draw(family: Family, count: u32, seed: u64, defined: bool, play: impl Fn(&Scene) -> Result<(Option<Verdict>, usize)>, progress: &mut dyn FnMut(Played)) -> Result<Played> {
@@ -258,15 +258,15 @@ fn draw(family: Family, count: u32, seed: u64, defined: bool, play: impl Fn(&Sce
 
 /// Plays a session; what is wrong with it, and how many calls were the same in C.
 fn try_one(family: Family, scene: &Scene, players: &Players, honest_alone: &[String]) -> Result<(Option<Verdict>, usize)> {
-    let here = players.play(scene, Side::Ports, None)?;
+    let here = players.play(scene, Side::Ports, Watch::Strace(None))?;
     let verdict = here.iter().find_map(|start| invariants(family, start)).or_else(|| {
         let honest = honest(&here);
         (honest != honest_alone).then(|| Verdict::new(Kind::Wrong, format!("the honest client and its server are {honest:?}, and were {honest_alone:?} alone")))
     });
-    if verdict.is_some() || players.c.is_none() {
+    if verdict.is_some() || players.builds.c.is_none() {
         return Ok((verdict, 0));
     }
-    let in_c = players.play(scene, Side::C, None)?;
+    let in_c = players.play(scene, Side::C, Watch::Strace(None))?;
     let verdict = in_c.iter().zip(&here).find_map(|(c, port)| difference(c, port));
     Ok((verdict, here.iter().flat_map(|start| &start.traces).flat_map(|trace| &trace.lines).filter(|line| is_call(line)).count()))
 }
@@ -278,17 +278,17 @@ fn invariants(family: Family, start: &Start) -> Option<Verdict> {
     if matches!(family, Family::Stream | Family::Upper) && end(start) == "SIGPIPE" {
         return None;
     }
-    let hangs = || start.outcome.end.is_none().then(|| Verdict::new(Kind::Hangs, "^C does not end it"));
-    verdict::judge(&start.outcome, &start.stderr()).or_else(hangs).map(named)
+    let hangs = || start.end.is_none().then(|| Verdict::new(Kind::Hangs, "^C does not end it"));
+    verdict::judge(start, &verdict::stderr_of(start)).or_else(hangs).map(named)
 }
 
 fn end(start: &Start) -> String {
-    start.outcome.end.map(end_name).unwrap_or_default()
+    start.end.map(end_name).unwrap_or_default()
 }
 
 /// The terminal of a start and its end, without what the kernel picks.
 fn terminal(start: &Start) -> Vec<String> {
-    start.outcome.lines.iter().map(|line| verdict::without_numbers(line)).chain([end(start)]).collect()
+    start.lines.iter().map(|line| verdict::without_numbers(line)).chain([end(start)]).collect()
 }
 
 /// What the honest client and its server, the last two to end, have on their terminals.
@@ -298,7 +298,7 @@ fn honest(starts: &[Start]) -> Vec<String> {
 
 /// How a start in C and one of the port differ.
 fn difference(c: &Start, port: &Start) -> Option<Verdict> {
-    let program = port.program.as_deref().unwrap_or_default();
+    let program = port.program.unwrap_or_default();
     let wrong = |why: String| Some(Verdict::new(Kind::Wrong, format!("{} ({program}): {why}", port.who)));
     if (&c.who, terminal(c)) != (&port.who, terminal(port)) {
         return wrong(format!("on the terminal of {} in C {:?}, here {:?}", c.who, terminal(c), terminal(port)));
@@ -308,7 +308,7 @@ fn difference(c: &Start, port: &Start) -> Option<Verdict> {
     }
     c.traces.iter().zip(&port.traces).find_map(|(c, port)| {
         // Its fix: C passes the length of the address before.
-        let fixed = Parting::Defined { differs: vec!["recvfrom".to_owned()], then: None };
+        let fixed = Divergence::Defined { differs: vec!["recvfrom".to_owned()], then: None };
         let difference = compare::judge(&c.lines, &port.lines, None)?;
         if program == "unixdataserver" && compare::judge(&c.lines, &port.lines, Some(&fixed)).is_none() { None } else { wrong(difference) }
     })

@@ -18,11 +18,11 @@ use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::unistd::Pid;
 
 use crate::verdict::{Kind, Players, Verdict};
-use lab::actor::{Actor, Pulse, end_name};
-use lab::play::Stdout;
-use lab::programs::Binaries;
+use lab::actor::{Actor, ProcState, end_name};
+use lab::player::Stdout;
+use lab::programs::Cast;
+use lab::sandbox::Sandbox;
 use lab::signals;
-use lab::stage::Stage;
 
 /// How long a server may take to start, to answer, to come to rest and to end.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -108,7 +108,7 @@ impl Load {
             Via::Stream if is_connected => "read",
             Via::Stream | Via::Http => "accept",
         };
-        server.pulses().iter().any(|pulse: &Pulse| pulse.is_in(call))
+        server.states().iter().any(|pulse: &ProcState| pulse.is_in(call))
     }
 
     /// Sends so many messages; what is wrong with the server.
@@ -117,7 +117,7 @@ impl Load {
     ///
     /// If the server cannot be started, or something other than the server fails.
     pub fn carry(&self, players: &Players, messages: usize) -> Result<Option<Verdict>> {
-        let _stage = Stage::set(players.privacy, &players.ports, &Binaries::new())?;
+        let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let mut server = self.start(Stdout::File)?;
         wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
         let mut clients = self.clients()?;
@@ -214,7 +214,7 @@ impl Load {
     /// As [`Load::carry`].
     pub fn interrupt(&self, players: &Players, stdout: Stdout, rng: &mut Rng) -> Result<Option<Verdict>> {
         let Via::Udp(port, _) = self.kind else { return Ok(None) };
-        let _stage = Stage::set(players.privacy, &players.ports, &Binaries::new())?;
+        let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let socket = udp(port)?;
         socket.connect((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;

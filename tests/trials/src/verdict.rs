@@ -11,42 +11,22 @@ use nix::sys::signal::Signal;
 use regex_lite::Regex;
 
 use lab::actor::end_name;
-use lab::play::{self, Audience, Options, Outcome};
-use lab::programs::{self, Binaries, Profile};
-use lab::scene::{self, Scene, Step};
-use lab::stage::{Privacy, Stage};
-use lab::trace::{self, Trace};
+use lab::player::{Mode, Options};
+pub use lab::player::{Start, Watch};
+pub use lab::programs::Side;
+use lab::programs::{self, Builds, Cast, Profile};
+use lab::sandbox::Isolation;
+use lab::scene::Scene;
+use lab::trace::Trace;
 
 /// How long programs may take to come to rest. C programs may loop at each step, and get less.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_WITH_C: Duration = Duration::from_secs(2);
 
-/// The programs: the ports and, if they are given, the C programs.
+/// The programs, and where they are played.
 pub struct Players {
-    pub privacy: Privacy,
-    pub ports: Binaries,
-    pub c: Option<Binaries>,
-}
-
-/// Whose programs play a scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side<'a> {
-    Ports,
-    C,
-    /// The C program plays this actor; ports play the others.
-    Mixed(&'a str),
-}
-
-/// A start of a program or tool in a scene.
-#[derive(Debug, Clone)]
-pub struct Start {
-    /// The actor, with a number from its second start on.
-    pub who: String,
-    /// `None` if it is a tool.
-    pub program: Option<String>,
-    pub outcome: Outcome,
-    /// Of the program's process, then of those that it forked.
-    pub traces: Vec<Trace>,
+    pub isolation: Isolation,
+    pub builds: Builds,
 }
 
 impl Players {
@@ -58,51 +38,23 @@ impl Players {
     pub fn find(names: &[&str], ports: Option<&Path>, profile: Profile, originals: Option<&Path>) -> Result<Players> {
         let c = originals.map(|folder| programs::originals(folder, names)).transpose()?;
         let ports = ports.map_or_else(|| programs::build(names, profile), |folder| programs::search(folder, names))?;
-        Ok(Players { privacy: Privacy::find(true), ports, c })
+        Ok(Players { isolation: Isolation::enter(true), builds: Builds { ports, c } })
     }
 
-    /// Plays a scene under strace; what became of each start, in the order of their ends. `inject` is
-    /// what strace makes fail, in this start.
+    /// Plays a scene whose programs need not do what it says; what became of each start.
     ///
     /// # Errors
     ///
     /// If it cannot be played.
-    pub fn play(&self, scene: &Scene, side: Side, inject: Option<(String, Vec<String>)>) -> Result<Vec<Start>> {
-        let none = Binaries::new();
-        let c = self.c.as_ref().unwrap_or(&none);
-        let (ports, c, actors) = match side {
-            Side::Ports => (&self.ports, &none, Vec::new()),
-            Side::C => (&none, c, scene.steps.iter().map(|step| step.actor.clone()).collect()),
-            Side::Mixed(actor) => (&self.ports, c, vec![actor.to_owned()]),
-        };
+    pub fn play(&self, scene: &Scene, side: Side, watch: Watch) -> Result<Vec<Start>> {
         let patience = if side == Side::Ports { PATIENCE } else { PATIENCE_WITH_C };
-        let options = Options { trace: true, lenient: true, patience, c: actors, inject, ..Options::default() };
-        let _stage = Stage::set(self.privacy, &scene::only(ports, scene), &scene::only(c, scene))?;
-        let mut ends = Ends::default();
-        let mut runs = BTreeMap::new();
-        for run in play::play(scene, &options, &mut ends)? {
-            let traces = trace::read(&run.who, &run.program, &run.log)?;
-            runs.insert(run.who, (run.program, traces));
+        let options = Options { watch, mode: Mode::Observe(patience), ..Options::default() };
+        let mut played = self.isolation.play(scene, &Cast::new(scene, &self.builds, side), &options, &mut ())?.as_written()?;
+        for start in &mut played.starts {
+            // strace has something to say of large counts, at the program's terminal.
+            start.lines.retain(|line| !line.starts_with("strace: "));
         }
-        let start = |(who, outcome)| {
-            let (program, traces) = runs.remove(&who).unzip();
-            Start { who, program, outcome, traces: traces.unwrap_or_default() }
-        };
-        Ok(ends.0.into_iter().map(start).collect())
-    }
-}
-
-#[derive(Default)]
-struct Ends(Vec<(String, Outcome)>);
-
-impl Audience for Ends {
-    fn step(&mut self, _: &Step) {}
-
-    fn end(&mut self, who: &str, outcome: &Outcome) {
-        let mut outcome = outcome.clone();
-        // strace has something to say of large counts, at the program's terminal.
-        outcome.lines.retain(|line| !line.starts_with("strace: "));
-        self.0.push((who.to_owned(), outcome));
+        Ok(played.starts)
     }
 }
 
@@ -153,7 +105,7 @@ impl Display for Verdict {
 
 /// What is wrong with any program that does this, whatever it was to do: it runs without end, a signal
 /// other than its Ctrl-C ends it, or it has more than one line on standard error.
-pub fn judge(outcome: &Outcome, stderr: &str) -> Option<Verdict> {
+pub fn judge(outcome: &Start, stderr: &str) -> Option<Verdict> {
     let screen = outcome.lines.join(" | ");
     match outcome.end {
         _ if outcome.interrupted == Some(false) => Some(Verdict::new(Kind::Loops, format!("it ran on until its Ctrl-C: {screen}"))),
@@ -164,11 +116,9 @@ pub fn judge(outcome: &Outcome, stderr: &str) -> Option<Verdict> {
     }
 }
 
-impl Start {
-    /// What its process has written to standard error, as its trace has it.
-    pub fn stderr(&self) -> String {
-        self.traces.first().map(stderr).unwrap_or_default()
-    }
+/// What a program has written to standard error, as its trace has it.
+pub fn stderr_of(start: &Start) -> String {
+    start.traces.first().map(stderr).unwrap_or_default()
 }
 
 /// A line of a terminal without the numbers that the kernel picks.
@@ -228,18 +178,18 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_any_program_is_noticed() {
-        let ended = |status| Outcome { end: Some(ExitStatus::from_raw(status)), waits: false, call: None, interrupted: None, lines: Vec::new() };
-        let running = Outcome { end: None, ..ended(0) };
+        let ended = |status| Start { end: Some(ExitStatus::from_raw(status)), ..Start::default() };
+        let running = Start { end: None, ..ended(0) };
         for (outcome, stderr, kind) in [
             (ended(0), "", None),
             (ended(1 << 8), "one\n", None),
             (ended(1 << 8), "one\ntwo\n", Some(Kind::Wrong)),
             (ended(Signal::SIGINT as i32), "", None),
             (ended(Signal::SIGSEGV as i32), "", Some(Kind::Crashes)),
-            (Outcome { interrupted: Some(true), ..ended(0) }, "", None),
-            (Outcome { interrupted: Some(false), ..ended(0) }, "", Some(Kind::Loops)),
+            (Start { interrupted: Some(true), ..ended(0) }, "", None),
+            (Start { interrupted: Some(false), ..ended(0) }, "", Some(Kind::Loops)),
             (running.clone(), "", Some(Kind::Loops)),
-            (Outcome { waits: true, ..running }, "", None),
+            (Start { waits: true, ..running }, "", None),
         ] {
             assert_eq!(judge(&outcome, stderr).map(|verdict| verdict.kind), kind, "{outcome:?}");
         }

@@ -5,239 +5,230 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use lab::args::{Args, Long, Value, text, unexpected};
 use lab::compare::{self, Row};
 use lab::golden;
-use lab::play::{self, Stdout};
-use lab::programs::{self, Binaries, ORIGINALS, Profile, originals};
-use lab::scene::{self, Parting, Scene, names, only, select};
-use lab::stage::Privacy;
+use lab::player::{Mode, Options, Stdout, Watch};
+use lab::programs::{self, Binaries, Builds, Cast, ORIGINALS, Profile, Side, originals};
+use lab::sandbox::Isolation;
+use lab::scene::{self, Divergence, Scene, names, select};
 use lab::strace;
 use lab::trace::{self, Trace};
 
-use super::side::Side;
+use super::side::Side as Screen;
 
-#[derive(clap::Args)]
-pub struct Strace {
-    /// A scene, or a program: then all scenes that run it; or a file with scenes
-    #[arg(value_name = "SCENE|PROGRAM|FILE")]
-    name: String,
-    /// Where the built C programs are, by file name at any depth; compares with them
-    #[arg(long, value_name = "DIR")]
-    originals: Option<PathBuf>,
-    /// Let this actor play the C program, and the others the ports [may be repeated]
-    #[arg(long, value_name = "ACTOR", requires = "originals")]
-    c: Vec<String>,
-    /// Leave out what the loader, malloc and stdio call
-    #[arg(long)]
-    calls_only: bool,
-    /// What the programs' standard output is
-    #[arg(long, value_enum, default_value = "terminal")]
-    stdout: Stdout,
-    /// Which build of the ports
-    #[arg(long, value_enum, default_value = "release")]
-    profile: Profile,
-    /// Take the ports from this folder, by file name, instead of building them
-    #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
-    /// How long a program may take for a step, in seconds
-    #[arg(long, value_name = "S", default_value_t = 10)]
-    limit: u64,
-    /// Play on the network and the /tmp that everyone has
-    #[arg(long)]
-    no_namespaces: bool,
+/// How long C programs may take to come to rest where a scene shows a fix.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Plays a scene under strace; where it shows a fix, C programs may do something else.
+fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, options: &Options) -> Result<Vec<Trace>> {
+    let mode = if side != Side::Ports && scene.diverges() { Mode::Observe(PATIENCE) } else { Mode::Enforce };
+    let options = Options { watch: Watch::Strace(None), mode, ..options.clone() };
+    Ok(isolation.play(scene, &Cast::new(scene, builds, side), &options, &mut ())?.as_written()?.into_traces())
 }
 
-impl Strace {
-    pub fn run(&self) -> Result<()> {
-        strace::available()?;
-        let is_file = Path::new(&self.name).is_file();
-        let all = if is_file { scene::read_file(Path::new(&self.name))? } else { scene::read_all(programs::root())? };
-        let scenes: Vec<&Scene> = all.iter().filter(|scene| is_file || scene.name == self.name || scene.programs().contains(&self.name.as_str())).collect();
-        if scenes.is_empty() {
-            bail!("no scene or program is called '{}'; 'cargo lab list' names them", self.name);
+pub const STRACE_HELP: &str = "\
+Traces the programs of a scene, beside the C programs if they are there
+
+Usage: cargo lab strace SCENE|PROGRAM|FILE
+
+For a program: all scenes that run it.
+
+  --originals DIR  compare with the C programs here, by file name at any depth
+  --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
+  --calls-only     leave out what the loader, malloc and stdio call
+  --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
+  --limit S        how long a program may take for a step, in seconds (10)
+  --profile NAME   which build of the ports: dev or release (release)
+  --programs DIR   take the ports from this folder, by file name, instead of building them
+  --no-namespaces  play on the network and the /tmp of the machine
+";
+
+/// Runs `lab strace`.
+pub fn strace(mut args: Args) -> Result<()> {
+    let (mut name, mut originals_folder, mut c_actors, mut calls_only, mut profile, mut ports, mut namespaces) = (None, None, Vec::new(), false, Profile::Release, None, true);
+    let mut options = Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("originals") => originals_folder = Some(args.path("originals")?),
+            Long("c") => c_actors.push(args.text("c")?),
+            Long("calls-only") => calls_only = true,
+            Long("stdout") => options.stdout = args.parse("stdout")?,
+            Long("limit") => options.limit = Duration::from_secs(args.parse("limit")?),
+            Long("profile") => profile = args.parse("profile")?,
+            Long("programs") => ports = Some(args.path("programs")?),
+            Long("no-namespaces") => namespaces = false,
+            Value(value) if name.is_none() => name = Some(text(value)?),
+            other => return Err(unexpected(other, "lab strace")),
         }
-        if let Some(name) = self.c.iter().find(|name| !scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == **name))) {
-            bail!("no actor is called '{name}' there");
+    }
+    let Some(name) = name else { bail!("which scene or program? 'cargo lab list' names them") };
+    strace::available()?;
+    let is_file = Path::new(&name).is_file();
+    let all = if is_file { scene::read_file(Path::new(&name))? } else { scene::read_all(programs::root())? };
+    let scenes: Vec<&Scene> = all.iter().filter(|scene| is_file || scene.name == name || scene.programs().contains(&name.as_str())).collect();
+    if scenes.is_empty() {
+        bail!("no scene or program is called '{name}'; 'cargo lab list' names them");
+    }
+    if let Some(actor) = c_actors.iter().find(|name| !scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == **name))) {
+        bail!("no actor is called '{actor}' there");
+    }
+    if !c_actors.is_empty() && originals_folder.is_none() {
+        bail!("--c needs --originals");
+    }
+    let names = names(&scenes);
+    let c = originals_folder.as_deref().map(|folder| originals(folder, &names)).transpose()?;
+    let builds = Builds { ports: find(ports.as_deref(), &names, profile)?, c };
+    let lines = |trace: &Trace| if calls_only { trace.own() } else { trace.whole() };
+    let isolation = Isolation::enter(namespaces);
+    let (mut differ, mut unexpected) = (false, false);
+    for scene in scenes {
+        let screen = Screen::new(scene);
+        let wanted = |trace: &Trace| is_file || name == scene.name || trace.program == name;
+        if builds.c.is_none() {
+            let traces = traces(isolation, scene, &builds, Side::Ports, &options)?;
+            traces.iter().filter(|trace| wanted(trace)).for_each(|trace| screen.show(trace, &lines(trace)));
+            continue;
         }
-        let names = names(&scenes);
-        let c = self.originals.as_ref().map(|folder| originals(folder, &names)).transpose()?;
-        let ports = match &self.programs {
-            Some(folder) => programs::search(folder, &names)?,
-            None => programs::build(&names, self.profile)?,
+        let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
+        let here = traces(isolation, scene, &builds, if c_actors.is_empty() { Side::Ports } else { Side::Mixed(&c_actors) }, &options)?;
+        for (in_c, here) in compare::pair(in_c, here).iter().filter(|(c, _)| wanted(c)) {
+            let rows = compare::rows(&lines(in_c), &lines(here));
+            let divergence = scene.divergence(&in_c.who);
+            let judgement = compare::judge(&in_c.own(), &here.own(), divergence);
+            screen.compare(in_c, &rows, divergence, judgement.as_deref());
+            differ |= rows.iter().any(|row| !matches!(row, Row::Same(_)));
+            unexpected |= judgement.is_some();
+        }
+    }
+    match (differ, unexpected) {
+        (_, true) => bail!("the traces differ"),
+        (true, false) => bail!("the traces differ, as the scenes say"),
+        (false, false) => Ok(()),
+    }
+}
+
+fn find(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binaries> {
+    folder.map_or_else(|| programs::build(names, profile), |folder| programs::search(folder, names))
+}
+
+pub const CHECK_HELP: &str = "\
+Checks that the programs make the calls of the goldens, or of the C programs
+
+Usage: cargo lab check [SCENE ...]
+
+  --originals DIR  compare whole traces with those of the C programs here, not the programs' own
+                   calls with the goldens
+  --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
+  --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
+  --profile NAME   which build of the ports: dev or release (release)
+  --programs DIR   take the ports from this folder, by file name, instead of building them (may be
+                   repeated)
+";
+
+/// Runs `lab check`.
+pub fn check(mut args: Args) -> Result<()> {
+    let (mut wanted, mut originals_folder, mut c_actors, mut profile, mut folders) = (Vec::new(), None, Vec::new(), Profile::Release, Vec::<PathBuf>::new());
+    let mut options = Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("originals") => originals_folder = Some(args.path("originals")?),
+            Long("c") => c_actors.push(args.text("c")?),
+            Long("stdout") => options.stdout = args.parse("stdout")?,
+            Long("profile") => profile = args.parse("profile")?,
+            Long("programs") => folders.push(args.path("programs")?),
+            Value(name) => wanted.push(text(name)?),
+            other => return Err(unexpected(other, "lab check")),
+        }
+    }
+    strace::available()?;
+    let all = scene::read_all(programs::root())?;
+    let mut scenes = select(&all, &wanted)?;
+    // Before anything is built, which may take long.
+    let c = originals_folder.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
+    if let (Some(c), Some(folder)) = (&c, &originals_folder) {
+        with_originals(&mut scenes, c, folder)?;
+    }
+    let names = names(&scenes);
+    let ports: Vec<Binaries> = match folders.as_slice() {
+        [] => vec![programs::build(&names, profile)?],
+        folders => folders.iter().map(|folder| programs::search(folder, &names)).collect::<Result<_>>()?,
+    };
+    let builds: Vec<Builds> = ports.into_iter().map(|ports| Builds { ports, c: c.clone() }).collect();
+    let isolation = Isolation::enter(true);
+    let (mut processes, mut calls, mut wrong) = (0, 0, Vec::new());
+    for scene in &scenes {
+        let in_c = match &c {
+            Some(_) => traces(isolation, scene, &builds[0], Side::C, &options)?,
+            None => golden::read(&golden::path(programs::root(), &scene.name, options.stdout))?,
         };
-        let privacy = Privacy::find(!self.no_namespaces);
-        let options = play::Options { limit: Duration::from_secs(self.limit), stdout: self.stdout, ..Default::default() };
-        let (mut differ, mut otherwise) = (false, false);
-        for scene in scenes {
-            let side = Side::new(scene);
-            let wanted = |trace: &Trace| is_file || self.name == scene.name || trace.program == self.name;
-            let (ports, none) = (only(&ports, scene), Binaries::new());
-            match &c {
-                None => {
-                    let traces = trace::run(scene, privacy, &ports, &none, &options)?;
-                    for trace in traces.iter().filter(|trace| wanted(trace)) {
-                        side.show(trace, &self.lines(trace));
-                    }
-                }
-                Some(c) => {
-                    let c = only(c, scene);
-                    let in_c = trace::run_c(scene, privacy, &none, &c, None, &options)?;
-                    let here = match self.c.as_slice() {
-                        [] => trace::run(scene, privacy, &ports, &none, &options)?,
-                        actors => trace::run_c(scene, privacy, &ports, &c, Some(actors), &options)?,
-                    };
-                    for (in_c, here) in compare::pair(in_c, here).iter().filter(|(c, _)| wanted(c)) {
-                        let rows = compare::rows(&self.lines(in_c), &self.lines(here));
-                        let judgement = compare::judge(&in_c.own(), &here.own(), scene.parting(&in_c.who));
-                        side.compare(in_c, &rows, scene.parting(&in_c.who), judgement.as_deref());
-                        differ |= rows.iter().any(|row| !matches!(row, Row::Same(_)));
-                        otherwise |= judgement.is_some();
-                    }
-                }
-            }
-        }
-        match (differ, otherwise) {
-            (_, true) => bail!("the traces differ"),
-            (true, false) => bail!("the traces differ, as the scenes say"),
-            (false, false) => Ok(()),
-        }
-    }
-
-    fn lines(&self, trace: &Trace) -> Vec<String> {
-        if self.calls_only { trace.own() } else { trace.whole() }
-    }
-}
-
-#[derive(clap::Args)]
-pub struct Check {
-    /// Scenes to check; none: all
-    #[arg(value_name = "SCENE")]
-    names: Vec<String>,
-    /// Compare whole traces with those of the C programs here, not the own calls with the goldens
-    #[arg(long, value_name = "DIR")]
-    originals: Option<PathBuf>,
-    /// Let this actor play the C program, and the others the ports [may be repeated]
-    #[arg(long, value_name = "ACTOR", requires = "originals")]
-    c: Vec<String>,
-    /// What the programs' standard output is
-    #[arg(long, value_enum, default_value = "terminal")]
-    stdout: Stdout,
-    /// Which build of the ports
-    #[arg(long, value_enum, default_value = "release")]
-    profile: Profile,
-    /// Take the ports from this folder, by file name, instead of building them [may be repeated]
-    #[arg(long, value_name = "DIR")]
-    programs: Vec<PathBuf>,
-}
-
-impl Check {
-    pub fn run(&self) -> Result<()> {
-        strace::available()?;
-        let all = scene::read_all(programs::root())?;
-        let mut scenes = select(&all, &self.names)?;
-        // Before anything is built, which may take long.
-        let c = self.originals.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
-        if let (Some(c), Some(folder)) = (&c, &self.originals) {
-            with_originals(&mut scenes, c, folder)?;
-        }
-        let names = names(&scenes);
-        let builds = match self.programs.as_slice() {
-            [] => vec![programs::build(&names, self.profile)?],
-            folders => folders.iter().map(|folder| programs::search(folder, &names)).collect::<Result<_>>()?,
-        };
-        let privacy = Privacy::find(true);
-        let options = play::Options { stdout: self.stdout, ..Default::default() };
-        let (mut processes, mut calls, mut wrong) = (0, 0, Vec::new());
-        for scene in &scenes {
-            let none = Binaries::new();
-            let in_c = match &c {
-                Some(c) => trace::run_c(scene, privacy, &none, &only(c, scene), None, &options)?,
-                None => golden::read(&golden::path(programs::root(), &scene.name, self.stdout))?,
-            };
-            for ports in &builds {
-                let ports = only(ports, scene);
-                let here = match &c {
-                    Some(c) if !self.c.is_empty() => trace::run_c(scene, privacy, &ports, &only(c, scene), Some(&self.c), &options)?,
-                    _ => trace::run(scene, privacy, &ports, &none, &options)?,
+        for builds in &builds {
+            let side = if c_actors.is_empty() { Side::Ports } else { Side::Mixed(&c_actors) };
+            for (in_c, here) in compare::pair(in_c.clone(), traces(isolation, scene, builds, side, &options)?) {
+                // Of what is not defined the golden has nothing, or what was the same nevertheless.
+                let recorded = c.is_none() && !in_c.lines.is_empty();
+                let divergence = scene.divergence(&in_c.who).filter(|divergence| !(recorded && **divergence == Divergence::Undefined));
+                let (in_c_lines, here_lines) = match (&c, divergence) {
+                    (Some(_), None) => (in_c.whole(), here.whole()),
+                    (Some(_), Some(_)) => (in_c.own(), here.own()),
+                    (None, _) => (in_c.lines.clone(), here.own()),
                 };
-                if c.is_none() && scene.parts() {
-                    let recorded = golden::read(&golden::port_path(programs::root(), &scene.name, self.stdout))?;
-                    for (recorded, here) in compare::pair(recorded, parted(scene, &here)) {
-                        wrong.extend(compare::judge_port(&recorded.lines, &here.lines).map(|why| format!("{}: {} ({}): {why}", scene.name, here.who, here.program)));
-                    }
-                }
-                for (in_c, here) in compare::pair(in_c.clone(), here) {
-                    // Of what is not defined the golden has nothing, or what was the same nevertheless.
-                    let recorded = c.is_none() && !in_c.lines.is_empty();
-                    let parting = scene.parting(&in_c.who).filter(|parting| !(recorded && **parting == Parting::Undefined));
-                    let (in_c_lines, here_lines) = match (&c, parting) {
-                        (Some(_), None) => (in_c.whole(), here.whole()),
-                        (Some(_), Some(_)) => (in_c.own(), here.own()),
-                        (None, _) => (in_c.lines.clone(), here.own()),
-                    };
-                    processes += 1;
-                    calls += here_lines.iter().filter(|line| trace::is_call(line)).count();
-                    wrong.extend(compare::judge(&in_c_lines, &here_lines, parting).map(|why| format!("{}: {} ({}): {why}", scene.name, in_c.who, in_c.program)));
-                }
+                processes += 1;
+                calls += here_lines.iter().filter(|line| trace::is_call(line)).count();
+                let why = compare::judge(&in_c_lines, &here_lines, divergence);
+                wrong.extend(why.map(|why| format!("{}: {} ({}): {why}", scene.at(&scene.steps[0]), in_c.who, in_c.program)));
             }
         }
-        if !wrong.is_empty() {
-            bail!("{}", wrong.join("\n     "));
-        }
-        let with = if c.is_some() { "the C programs" } else { "the goldens" };
-        anstream::println!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say", scenes.len());
-        Ok(())
     }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n     "));
+    }
+    let with = if c.is_some() { "the C programs" } else { "the goldens" };
+    anstream::println!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say", scenes.len());
+    Ok(())
 }
 
-#[derive(clap::Args)]
-pub struct Record {
-    /// Where the built C programs are, by file name at any depth
-    #[arg(long, value_name = "DIR")]
-    originals: PathBuf,
-    /// Scenes to record; none: all
-    #[arg(value_name = "SCENE")]
-    names: Vec<String>,
-}
+pub const RECORD_HELP: &str = "\
+Writes the goldens: what the C programs call in each scene
 
-impl Record {
-    pub fn run(&self) -> Result<()> {
-        strace::available()?;
-        let all = scene::read_all(programs::root())?;
-        let mut scenes = select(&all, &self.names)?;
-        let c = programs::look_for(&self.originals, &names(&scenes))?;
-        with_originals(&mut scenes, &c, &self.originals)?;
-        let names = names(&scenes);
-        let ports = programs::build(&names, Profile::Release)?;
-        let privacy = Privacy::find(true);
-        for scene in scenes {
-            let (c, ports, none) = (only(&c, scene), only(&ports, scene), Binaries::new());
-            let record = |stdout| -> Result<(String, String)> {
-                let options = play::Options { stdout, ..Default::default() };
-                let in_c = trace::run_c(scene, privacy, &none, &c, None, &options)?;
-                // Where the traces part, what C does later is not recorded: it may be without end.
-                let here = if scene.parts() { trace::run(scene, privacy, &ports, &none, &options)? } else { Vec::new() };
-                let own = |trace: &Trace| {
-                    let here = here.iter().find(|here| here.who == trace.who).map(Trace::own).unwrap_or_default();
-                    Trace { lines: compare::up_to_parting(trace.own(), &here, scene.parting(&trace.who)), ..trace.clone() }
-                };
-                Ok((golden::text(&in_c.iter().map(own).collect::<Vec<_>>()), golden::text(&parted(scene, &here))))
+Usage: cargo lab record --originals DIR [SCENE ...]
+
+  --originals DIR  where the built C programs are, by file name at any depth
+";
+
+/// Runs `lab record`.
+pub fn record(mut args: Args) -> Result<()> {
+    let (mut wanted, mut folder) = (Vec::new(), None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("originals") => folder = Some(args.path("originals")?),
+            Value(name) => wanted.push(text(name)?),
+            other => return Err(unexpected(other, "lab record")),
+        }
+    }
+    let Some(folder) = folder else { bail!("--originals DIR says where the built C programs are") };
+    strace::available()?;
+    let all = scene::read_all(programs::root())?;
+    let mut scenes = select(&all, &wanted)?;
+    let c = programs::look_for(&folder, &names(&scenes))?;
+    with_originals(&mut scenes, &c, &folder)?;
+    let builds = Builds { ports: programs::build(&names(&scenes), Profile::Release)?, c: Some(c) };
+    let isolation = Isolation::enter(true);
+    for scene in scenes {
+        for stdout in [Stdout::Terminal, Stdout::Pipe] {
+            let options = Options { stdout, ..Options::default() };
+            let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
+            // After the first divergence, what C does is not recorded: it may be without end.
+            let here = if scene.diverges() { traces(isolation, scene, &builds, Side::Ports, &options)? } else { Vec::new() };
+            let own = |trace: &Trace| {
+                let here = here.iter().find(|here| here.who == trace.who).map(Trace::own).unwrap_or_default();
+                Trace { lines: compare::up_to_divergence(trace.own(), &here, scene.divergence(&trace.who)), ..trace.clone() }
             };
-            for stdout in [Stdout::Terminal, Stdout::Pipe] {
-                let (in_c, here) = record(stdout)?;
-                golden::write(&golden::path(programs::root(), &scene.name, stdout), &in_c)?;
-                golden::write(&golden::port_path(programs::root(), &scene.name, stdout), &here)?;
-            }
-            anstream::println!("{}", scene.name);
+            golden::write(&golden::path(programs::root(), &scene.name, stdout), &golden::text(&in_c.iter().map(own).collect::<Vec<_>>()))?;
         }
-        Ok(())
+        anstream::println!("{}", scene.name);
     }
-}
-
-/// The own calls of the processes that do otherwise than in C, as the scene says.
-fn parted(scene: &Scene, traces: &[Trace]) -> Vec<Trace> {
-    let parted = traces.iter().filter(|trace| scene.parting(&trace.who).is_some());
-    parted.map(|trace| Trace { lines: trace.own(), ..trace.clone() }).collect()
+    Ok(())
 }
 
 /// Takes those of the scenes away whose C programs are not there, and says so; some must be left.

@@ -1,11 +1,6 @@
-//! What `lab` is told on its command line, a module for each command that takes options. What they
-//! do is in the library.
+//! What `lab` is told on its command line, a module for each command or family of them.
 
-mod comparison;
-mod read;
-mod replay;
+pub mod comparison;
+pub mod read;
+pub mod replay;
 mod side;
-
-pub use comparison::{Check, Record, Strace};
-pub use read::Read;
-pub use replay::Replay;

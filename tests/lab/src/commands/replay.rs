@@ -1,65 +1,69 @@
 //! `lab replay`.
 
 use std::io::{self, IsTerminal, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 
-use lab::play::{self, Audience};
-use lab::programs::{self, Binaries, Profile};
+use lab::args::{Args, Long, Value, text, unexpected};
+use lab::player::{Observer, Options};
+use lab::programs::{self, Builds, Cast, Profile, Side};
+use lab::sandbox::Isolation;
 use lab::scene::{self, Action, Scene, Step};
 use lab::signals;
-use lab::stage::{Privacy, Stage};
 use lab::strace;
 
-#[derive(clap::Args)]
-pub struct Replay {
-    /// Scenes or groups to play, or files with scenes; none: the lectures, in order
-    #[arg(value_name = "SCENE|FILE")]
-    names: Vec<String>,
-    /// Which build of the programs
-    #[arg(long, value_enum, default_value = "dev")]
-    profile: Profile,
-    /// Take the programs from this folder, by file name, instead of building them
-    #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
-    /// Pause before each step a person takes, in milliseconds [default: 400 at a terminal, else 0]
-    #[arg(long, value_name = "MS")]
-    pause: Option<u64>,
-    /// How long a program may take for a step, in seconds
-    #[arg(long, value_name = "S", default_value_t = 10)]
-    limit: u64,
-    /// Play on the network and the /tmp that everyone has
-    #[arg(long)]
-    no_namespaces: bool,
-}
+pub const HELP: &str = "\
+Plays scenes, each terminal with a name and a colour of its own
 
-impl Replay {
-    pub fn run(&self) -> Result<()> {
-        let scenes = choose(&self.names)?;
-        if scenes.iter().any(|scene| scene.uses("strace")) {
-            strace::available()?;
+Usage: cargo lab replay [SCENE|GROUP|FILE ...]
+
+Without a name it plays the scenes of the lectures, in their order.
+
+  --pause MS       pause before each step of a person (400 at a terminal, else 0)
+  --limit S        how long a program may take for a step, in seconds (10)
+  --profile NAME   which build of the programs: dev or release (dev)
+  --programs DIR   take the programs from this folder, by file name, instead of building them
+  --no-namespaces  play on the network and the /tmp of the machine
+";
+
+/// Runs `lab replay`.
+pub fn run(mut args: Args) -> Result<()> {
+    let (mut names, mut pause, mut programs_folder, mut profile, mut namespaces) = (Vec::new(), None, None, Profile::Dev, true);
+    let mut options = Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("pause") => pause = Some(args.parse("pause")?),
+            Long("limit") => options.limit = Duration::from_secs(args.parse("limit")?),
+            Long("profile") => profile = args.parse("profile")?,
+            Long("programs") => programs_folder = Some(args.path("programs")?),
+            Long("no-namespaces") => namespaces = false,
+            Value(name) => names.push(text(name)?),
+            other => return Err(unexpected(other, "lab replay")),
         }
-        let names = scene::names(&scenes.iter().collect::<Vec<_>>());
-        let binaries = match &self.programs {
-            Some(folder) => programs::search(folder, &names)?,
-            None => programs::build(&names, self.profile)?,
-        };
-        let pause = Duration::from_millis(self.pause.unwrap_or(if io::stdout().is_terminal() { 400 } else { 0 }));
-        let privacy = Privacy::find(!self.no_namespaces);
-        for (index, scene) in scenes.iter().enumerate() {
-            if index > 0 {
-                anstream::println!();
-            }
-            let mut screen = Screen::new(scene, pause);
-            let stage = Stage::set(privacy, &scene::only(&binaries, scene), &Binaries::new())?;
-            play::play(scene, &play::Options { limit: Duration::from_secs(self.limit), ..Default::default() }, &mut screen)?;
-            drop(stage);
-        }
-        Ok(())
     }
+    let scenes = choose(&names)?;
+    if scenes.iter().any(|scene| scene.uses("strace")) {
+        strace::available()?;
+    }
+    let names = scene::names(&scenes.iter().collect::<Vec<_>>());
+    let ports = match &programs_folder {
+        Some(folder) => programs::search(folder, &names)?,
+        None => programs::build(&names, profile)?,
+    };
+    let builds = Builds { ports, c: None };
+    let pause = Duration::from_millis(pause.unwrap_or(if io::stdout().is_terminal() { 400 } else { 0 }));
+    let isolation = Isolation::enter(namespaces);
+    for (index, scene) in scenes.iter().enumerate() {
+        if index > 0 {
+            anstream::println!();
+        }
+        let mut screen = Screen::new(scene, pause);
+        isolation.play(scene, &Cast::new(scene, &builds, Side::Ports), &options, &mut screen)?.as_written()?;
+    }
+    Ok(())
 }
 
 /// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
@@ -108,7 +112,7 @@ impl Screen {
     }
 }
 
-impl Audience for Screen {
+impl Observer for Screen {
     fn step(&mut self, step: &Step) {
         let at = self.names.iter().position(|name| *name == step.actor).unwrap_or(0);
         let colour = COLOURS[at % COLOURS.len()].on_default();
@@ -127,7 +131,7 @@ impl Audience for Screen {
             Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
             Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
             // For those who compare traces.
-            Action::Part(_) => return,
+            Action::Diverge(_) => return,
         };
         if step.action.is_by_a_person() {
             signals::sleep(self.pause);

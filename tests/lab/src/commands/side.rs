@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use regex_lite::{Captures, Regex};
 
 use lab::compare::{self, Row};
-use lab::scene::{Parting, Scene};
+use lab::scene::{Divergence, Scene};
 use lab::terminal;
 use lab::trace::{self, Trace};
 
@@ -42,7 +42,7 @@ impl Side {
     }
 
     /// A trace of C and one of the port: what is the same, quietly, and what differs, marked.
-    pub fn compare(&self, trace: &Trace, rows: &[Row], parting: Option<&Parting>, judgement: Option<&str>) {
+    pub fn compare(&self, trace: &Trace, rows: &[Row], divergence: Option<&Divergence>, judgement: Option<&str>) {
         let mut out = format!("\n{BOLD}{}: {}{BOLD:#}\n", trace.who, trace.program);
         match self.width {
             Some(width) if width >= TWO_COLUMNS => two_columns(&mut out, rows, (width - 3) / 2),
@@ -50,9 +50,9 @@ impl Side {
         }
         let (calls, same) = compare::count(rows);
         let _ = write!(out, "{BOLD}{calls} calls, {same} the same{BOLD:#}");
-        let _ = match (judgement, parting) {
+        let _ = match (judgement, divergence) {
             (Some(judgement), _) => writeln!(out, "; {judgement}"),
-            (None, Some(parting)) => writeln!(out, ", as the scene says: {parting}"),
+            (None, Some(divergence)) => writeln!(out, ", as the scene says: {divergence}"),
             (None, None) => writeln!(out),
         };
         anstream::print!("{out}");

@@ -113,7 +113,7 @@ fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
     let output = lab(&["replay", "udpclient-usage", "--limit", "1", "--programs", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let text = said(&output.stderr);
-    assert!(text.starts_with("lab: scene udpclient-usage went otherwise: udp-basic/README.md:"), "{text}");
+    assert!(text.starts_with("lab: scene udpclient-usage differs at udp-basic/"), "{text}");
     assert!(text.contains("client did not write this line: time-out after 1 s; client is blocked in recvfrom"), "{text}");
     assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
 }

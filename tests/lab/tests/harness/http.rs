@@ -15,9 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::programs::{Binaries, Profile};
+use lab::programs::{Cast, Profile};
+use lab::sandbox::{Isolation, Sandbox};
 use lab::sockets;
-use lab::stage::{Privacy, Stage};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
@@ -92,7 +92,7 @@ pub fn in_its_own_process(arguments: &Arguments) -> Option<ExitCode> {
 /// In that process: the test, with its server running on a stage of its own.
 fn on_stage(name: &str, path: &Path) -> Result<()> {
     let (_, program, body) = TESTS.iter().find(|(test, program, _)| format!("http/{program}/{test}") == name).with_context(|| format!("no test is called {name}"))?;
-    let _stage = Stage::set(Privacy::find(true), &BTreeMap::from([((*program).to_owned(), path.to_owned())]), &Binaries::new())?;
+    let _stage = Sandbox::new(Isolation::enter(true), &Cast::of_ports(&BTreeMap::from([((*program).to_owned(), path.to_owned())])))?;
     body(Server::start(program)?)
 }
 

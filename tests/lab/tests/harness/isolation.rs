@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use lab::programs::{self, Profile};
+use lab::sandbox;
 use lab::scene::{self, Scene};
-use lab::stage;
 use libtest_mimic::{Failed, Trial};
 use nix::mount::{MsFlags, mount};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
@@ -103,7 +103,7 @@ fn text_of(name: &str) -> String {
 /// This command in namespaces of its own, with what `prepare` does there first.
 fn apart(command: &mut Command, prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> &mut Command {
     // SAFETY: glibc keeps malloc usable in the child of a fork.
-    unsafe { command.pre_exec(move || stage::enter_namespaces().map_err(io::Error::other).and_then(|()| prepare())) }
+    unsafe { command.pre_exec(move || sandbox::enter_namespaces().map_err(io::Error::other).and_then(|()| prepare())) }
 }
 
 fn replay(ports: &Path, scene: &str) -> Command {
@@ -163,7 +163,7 @@ fn labs_take_turns(ports: &Path) -> Result<(), Failed> {
     let (one, two) = (TempDir::new()?, TempDir::new()?);
     let mut command = support::command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports).arg(one.path()).arg(two.path());
-    let output = support::output(apart(&mut command, || stage::new_network().map_err(io::Error::other)))?;
+    let output = support::output(apart(&mut command, || sandbox::new_network().map_err(io::Error::other)))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::programs::{self, PROGRAMS, Profile};
-use lab::stage;
+use lab::sandbox;
 use lab::strace;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::prctl::set_pdeathsig;
@@ -56,7 +56,7 @@ pub struct Machine {
 
 impl Machine {
     pub fn look() -> Machine {
-        Machine { no_namespaces: stage::refusal().map(|why| format!("no namespaces here: {why}")), no_strace: strace::available().err().map(|error| error.to_string()) }
+        Machine { no_namespaces: sandbox::refusal().map(|why| format!("no namespaces here: {why}")), no_strace: strace::available().err().map(|error| error.to_string()) }
     }
 }
 

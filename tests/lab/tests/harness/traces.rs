@@ -40,7 +40,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
             add(format!("live/{stdout}/{}", scene.name), lacking.clone(), vec!["--originals", originals, "--stdout", stdout]);
         }
         // Where the scene shows a fix, what a C program says to a port depends on who is which.
-        if !scene.parts() {
+        if !scene.diverges() {
             for (kind, actors) in mixes(scene) {
                 let options = ["--originals", originals.as_str()].into_iter().chain(actors.into_iter().flat_map(|actor| ["--c", actor])).collect();
                 add(format!("mixed/{kind}/{}", scene.name), lacking.clone(), options);

@@ -25,18 +25,16 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getgid, getuid};
 
 use crate::folder::Folder;
-use crate::play::C_FOLDER;
+use crate::player::{self, Observer, Options, Played, TRACE_FOLDER};
 use crate::proc;
-use crate::programs::Binaries;
+use crate::programs::{C_FOLDER, Cast};
+use crate::scene::Scene;
 use crate::signals;
 use crate::time_wait;
 
 /// The ports that the programs listen on.
 const UDP_PORTS: [u16; 2] = [43211, 9501];
 const TCP_PORTS: [u16; 1] = [9501];
-
-/// The folder in the working folder that strace writes to, whoever it runs as.
-pub const TRACE_FOLDER: &str = "trace";
 
 /// The paths that programs bind or connect to whatever their working folder is, and these programs.
 const PATHS: [(&str, [&str; 2]); 3] = [
@@ -53,28 +51,28 @@ const TURN_LIMIT: Duration = Duration::from_secs(120);
 
 /// What this process may have for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Privacy {
+pub enum Isolation {
     /// Network and mount namespaces.
     Namespaces,
     /// A turn on the network and the `/tmp` that everyone has.
     Turns,
 }
 
-impl Privacy {
+impl Isolation {
     /// Takes namespaces if `wanted` and a child has shown that all of them work; else says why not, in one
     /// line on stderr.
     ///
     /// The calling process must have one thread only: a user namespace is not for threads.
-    pub fn find(wanted: bool) -> Privacy {
+    pub fn enter(wanted: bool) -> Isolation {
         if !wanted {
-            return Privacy::Turns;
+            return Isolation::Turns;
         }
         match refusal() {
-            None if enter_namespaces().is_ok() => Privacy::Namespaces,
+            None if enter_namespaces().is_ok() => Isolation::Namespaces,
             why => {
                 let why = why.unwrap_or_else(|| "namespaces worked a moment ago, and no longer do".to_owned());
                 anstream::eprintln!("lab: no namespaces here ({why}): scenes take turns on this machine's own network and /tmp");
-                Privacy::Turns
+                Isolation::Turns
             }
         }
     }
@@ -166,36 +164,47 @@ fn loopback_up() -> io::Result<()> {
     Ok(())
 }
 
+impl Isolation {
+    /// Plays a scene in a sandbox of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::new`] and [`player::play`].
+    pub fn play(self, scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Observer) -> Result<Played> {
+        let _sandbox = Sandbox::new(self, cast)?;
+        player::play(scene, cast, options, observer)
+    }
+}
+
 /// The place of one scene; dropping it clears it away. While there is one, the signals that ask us
 /// to end are [noted](signals) only.
-pub struct Stage {
+pub struct Sandbox {
     // Dropped in this order: nothing under a cover is in use when it goes.
     _covers: Vec<Cover>,
     _turn: Option<UnixDatagram>,
     _folder: Folder,
 }
 
-impl Stage {
-    /// Sets a stage with copies of these ports in its working folder, and of these C programs in
-    /// the folder [`C_FOLDER`] in it.
+impl Sandbox {
+    /// Makes one with copies of the cast's programs in its working folder, those in C in a folder of their own.
     ///
     /// # Errors
     ///
     /// If a port or a path is taken by something else, our turn does not come within two minutes, or a signal
     /// has asked us to end.
-    pub fn set(privacy: Privacy, ports: &Binaries, c: &Binaries) -> Result<Stage> {
+    pub fn new(isolation: Isolation, cast: &Cast) -> Result<Sandbox> {
         signals::watch();
         signals::check()?;
-        let turn = match privacy {
-            Privacy::Namespaces => {
+        let turn = match isolation {
+            Isolation::Namespaces => {
                 new_network()?;
                 None
             }
-            Privacy::Turns => {
+            Isolation::Turns => {
                 let turn = wait_for_turn()?;
                 check_ports()?;
                 for (path, programs) in PATHS {
-                    if let Some(program) = programs.iter().find(|name| ports.contains_key(**name) || c.contains_key(**name)) {
+                    if let Some(program) = programs.iter().find(|name| cast.ports.contains_key(**name) || cast.c.contains_key(**name)) {
                         clear(Path::new(path), program)?;
                     }
                 }
@@ -207,7 +216,7 @@ impl Stage {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         let c_folder = folder.path().join(C_FOLDER);
         fs::create_dir(&c_folder)?;
-        for (folder, binaries) in [(folder.path(), ports), (&c_folder, c)] {
+        for (folder, binaries) in [(folder.path(), &cast.ports), (&c_folder, &cast.c)] {
             for (name, from) in binaries {
                 let to = folder.join(name);
                 fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
@@ -219,15 +228,15 @@ impl Stage {
         fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
-        let covers = match privacy {
-            Privacy::Namespaces => COVERED.iter().map(|(path, name)| Cover::new(path, name)).collect::<Result<_>>()?,
-            Privacy::Turns => Vec::new(),
+        let covers = match isolation {
+            Isolation::Namespaces => COVERED.iter().map(|(path, name)| Cover::new(path, name)).collect::<Result<_>>()?,
+            Isolation::Turns => Vec::new(),
         };
-        Ok(Stage { _covers: covers, _turn: turn, _folder: folder })
+        Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder })
     }
 }
 
-impl Drop for Stage {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         // Out of the folder before it goes; "/" is always there.
         let _ = env::set_current_dir("/");

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 /// What the names of one scene have been found to stand for.
 #[derive(Debug, Clone, Default)]
-pub struct Numbers(BTreeMap<String, String>);
+pub struct Placeholders(BTreeMap<String, String>);
 
-impl Numbers {
+impl Placeholders {
     /// Whether `text` is what `pattern` says. If so, the names that were new stand for what they met.
     pub fn matches(&mut self, pattern: &[u8], text: &[u8]) -> bool {
         let mut met = self.clone();
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_pid_is_any_number() {
-        let mut numbers = Numbers::default();
+        let mut numbers = Placeholders::default();
         assert!(numbers.matches(b"start,pid={pid}", b"start,pid=4711"));
         assert!(numbers.matches(b"start,pid={pid}", b"start,pid=12"));
         assert!(numbers.matches(b"{pid}.{pid}", b"1.1"));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_port_stays_the_same() {
-        let mut numbers = Numbers::default();
+        let mut numbers = Placeholders::default();
         assert!(numbers.matches(b"127.0.0.1:{port} 127.0.0.1:9501", b"127.0.0.1:40001 127.0.0.1:9501"));
         assert!(numbers.matches(b"127.0.0.1:9501 127.0.0.1:{port}", b"127.0.0.1:9501 127.0.0.1:40001"));
         assert!(!numbers.matches(b"port={port}", b"port=40002"));
@@ -89,14 +89,14 @@ mod tests {
 
     #[test]
     fn what_does_not_match_is_not_kept() {
-        let mut numbers = Numbers::default();
+        let mut numbers = Placeholders::default();
         assert!(!numbers.matches(b"port={port}, here", b"port=40001, there"));
         assert!(numbers.matches(b"port={port}, here", b"port=40002, here"));
     }
 
     #[test]
     fn other_braces_are_themselves() {
-        let mut numbers = Numbers::default();
+        let mut numbers = Placeholders::default();
         assert!(numbers.matches(b"{} {x} {port0} {port", b"{} {x} {port0} {port"));
         assert!(!numbers.matches(b"{port10}", b"40001"));
     }

@@ -1,0 +1,87 @@
+//! Reading a command line: options, values, and one line for what is wrong.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process;
+use std::str::FromStr;
+
+use anyhow::{Result, anyhow};
+pub use lexopt::Arg::{Long, Short, Value};
+use lexopt::{Arg, Parser, ValueExt};
+
+/// The arguments of a command; `--help` prints its help.
+pub struct Args {
+    parser: Parser,
+    /// "lab replay"
+    command: &'static str,
+    help: String,
+}
+
+impl Args {
+    pub fn new(command: &'static str, help: &str, args: impl IntoIterator<Item = OsString>) -> Args {
+        let args: Vec<OsString> = args.into_iter().collect();
+        Args { parser: Parser::from_args(args), command, help: help.to_owned() }
+    }
+
+    /// The next option or value.
+    ///
+    /// # Errors
+    ///
+    /// If it is not an argument: `--option=value` of an option that takes none.
+    #[expect(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Arg<'_>>> {
+        let (help, command) = (self.help.clone(), self.command);
+        match self.parser.next() {
+            Ok(Some(Short('h') | Long("help"))) => {
+                anstream::print!("{help}");
+                process::exit(0);
+            }
+            Ok(arg) => Ok(arg),
+            Err(error) => Err(anyhow!("{error}; 'cargo {command} --help' lists what there is")),
+        }
+    }
+
+    /// The value of the option that was just read.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is not of this type.
+    pub fn parse<T: FromStr<Err: Display>>(&mut self, option: &str) -> Result<T> {
+        let value = self.text(option)?;
+        value.parse().map_err(|error| anyhow!("--{option} {value}: {error}; 'cargo {} --help' says what it takes", self.command))
+    }
+
+    /// The same as a text.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is not UTF-8.
+    pub fn text(&mut self, option: &str) -> Result<String> {
+        let value = self.parser.value().and_then(|value| value.string());
+        value.map_err(|_| anyhow!("--{option} takes a value; 'cargo {} --help' says which", self.command))
+    }
+
+    /// The same as a path.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn path(&mut self, option: &str) -> Result<PathBuf> {
+        self.parser.value().map(PathBuf::from).map_err(|_| anyhow!("--{option} takes a path; 'cargo {} --help' says which", self.command))
+    }
+}
+
+/// What to say to an option or value that the command does not take.
+pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
+    anyhow!("{}; 'cargo {command} --help' lists what there is", arg.unexpected())
+}
+
+/// A value as a text.
+///
+/// # Errors
+///
+/// If it is not UTF-8.
+pub fn text(value: OsString) -> Result<String> {
+    value.string().map_err(|error| anyhow!("{error}"))
+}

@@ -1,0 +1,521 @@
+//! Plays a scene: lets each of its steps happen in turn, and says where the programs do something else.
+//!
+//! Nothing here sleeps for a guessed time. Before a person types or starts something, every program
+//! is at rest: asleep, and not having run between two looks. Each wait has a limit.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, ExitStatus};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use similar::TextDiff;
+
+use crate::actor::{Actor, ProcState, end_name};
+use crate::memory::Tool;
+use crate::placeholders::Placeholders;
+use crate::programs::{self, Cast};
+use crate::scene::{self, Action, Scene, Step, Text};
+use crate::signals;
+use crate::sockets::{self, Row, Socket};
+use crate::strace;
+use crate::trace::{self, Trace};
+
+/// How long between two looks at programs of which we await something, in milliseconds.
+const BREATH: u8 = 1;
+
+/// The folder in the working folder that strace writes to, whoever it runs as.
+pub const TRACE_FOLDER: &str = "trace";
+
+/// How many lines of a program are shown, of those that the scene does not have.
+const SHOWN: usize = 100;
+
+/// How long programs that do not do what the scene says may take to come to rest.
+const LENIENCE: Duration = Duration::from_secs(1);
+
+/// Told of each step: before it if a person does it, after it if a program does.
+pub trait Observer {
+    fn step(&mut self, step: &Step);
+}
+
+/// An observer that wants no show.
+impl Observer for () {
+    fn step(&mut self, _: &Step) {}
+}
+
+/// How a scene is played.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long a step may take.
+    pub limit: Duration,
+    /// Where the standard output of the programs goes. If it is not the terminal, what they write
+    /// there is not compared with the scene: stdio holds it back.
+    pub stdout: Stdout,
+    pub watch: Watch,
+    pub mode: Mode,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, watch: Watch::Nothing, mode: Mode::Enforce }
+    }
+}
+
+/// What watches the programs of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watch {
+    Nothing,
+    /// strace. It makes calls fail in one start of an actor, named with a number from its second start on, by
+    /// options such as `inject=bind:error=EACCES:when=1`.
+    Strace(Option<(String, Vec<String>)>),
+    Memory(Tool),
+}
+
+/// Whether the programs must do what the scene says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They must; the first that does not ends the play.
+    Enforce,
+    /// They need not, as C programs where a scene shows a fix. They may take so long to come to rest before
+    /// each step, and one that runs where it should end is killed.
+    Observe(Duration),
+}
+
+/// What kind of file the programs' standard output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdout {
+    Terminal,
+    Pipe,
+    File,
+}
+
+impl FromStr for Stdout {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Stdout, &'static str> {
+        match text {
+            "terminal" => Ok(Stdout::Terminal),
+            "pipe" => Ok(Stdout::Pipe),
+            "file" => Ok(Stdout::File),
+            _ => Err("it is one of terminal, pipe, file"),
+        }
+    }
+}
+
+/// A scene that was played.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// One for each program and tool that was started, in that order.
+    pub starts: Vec<Start>,
+    /// What the programs did that the scene does not say, as a diff for a person to read; the play ended there.
+    pub mismatch: Option<String>,
+}
+
+impl Played {
+    /// The play, if it was as the scene says.
+    ///
+    /// # Errors
+    ///
+    /// If it was not: the mismatch.
+    pub fn as_written(self) -> Result<Played> {
+        match self.mismatch {
+            Some(mismatch) => bail!(mismatch),
+            None => Ok(self),
+        }
+    }
+
+    /// The traces of all processes of ours.
+    pub fn into_traces(self) -> Vec<Trace> {
+        self.starts.into_iter().flat_map(|start| start.traces).collect()
+    }
+}
+
+/// A start of a program or tool, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The actor, with a number from its second start on.
+    pub who: String,
+    /// `None` if it is a tool.
+    pub program: Option<&'static str>,
+    /// How it had ended when the scene came to its end; not at all, if it was blocked or running.
+    pub end: Option<ExitStatus>,
+    /// Whether it was blocked, if it had not ended.
+    pub waits: bool,
+    /// The system call that it was blocked in, if a scene can name it.
+    pub call: Option<&'static str>,
+    /// Whether a Ctrl-C was typed before it had ended, and if so, whether it was blocked then.
+    pub interrupted: Option<bool>,
+    /// The lines on its terminal that no step expected.
+    pub lines: Vec<String>,
+    /// Of its process, then of those that it forked.
+    pub traces: Vec<Trace>,
+    /// What the memory checker has found.
+    pub findings: Vec<String>,
+    /// Where the watcher wrote while the sandbox was there: one file for each process.
+    pub log: Option<PathBuf>,
+}
+
+/// Plays `scene` in the working folder, which holds its programs.
+///
+/// # Errors
+///
+/// If it cannot be played: a program cannot be started, programs do not come to rest, a watcher does not
+/// finish its log, or a signal has asked us to end.
+pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Observer) -> Result<Played> {
+    let mut player = Player { cast, options, actors: Vec::new(), starts: Vec::new(), placeholders: Placeholders::default(), line: None };
+    let mut mismatch = None;
+    for (index, step) in scene.steps.iter().enumerate() {
+        let by_a_person = step.action.is_by_a_person();
+        let mut as_written = if by_a_person { player.settle()? } else { Ok(()) };
+        if as_written.is_ok() {
+            if by_a_person {
+                observer.step(step);
+                signals::check()?;
+            }
+            as_written = player.act(step)?;
+        }
+        if let Err(why) = as_written {
+            mismatch = Some(player.mismatch(scene, index, &why)?);
+            break;
+        }
+        if !by_a_person {
+            observer.step(&player.line.take().map_or_else(|| step.clone(), |line| step.with_line(&line)));
+        }
+    }
+    // Their logs end with them.
+    player.actors.clear();
+    let mut starts = player.starts;
+    for start in &mut starts {
+        let (Some(log), Some(program)) = (&start.log, start.program) else { continue };
+        match &options.watch {
+            // A program that was killed in the midst of a scene may have no trace.
+            Watch::Strace(_) if mismatch.is_none() => start.traces = trace::read(&start.who, program, log)?,
+            Watch::Memory(tool) => start.findings = tool.read(log)?,
+            _ => {}
+        }
+    }
+    Ok(Played { starts, mismatch })
+}
+
+/// Whether a step was as it is written; if not, what was not.
+type AsWritten = std::result::Result<(), String>;
+
+/// "client" of "client 2".
+fn actor_of(who: &str) -> &str {
+    who.split(' ').next().unwrap_or_default()
+}
+
+struct Player<'a> {
+    cast: &'a Cast,
+    options: &'a Options,
+    /// The actors whose end the scene has not come to yet.
+    actors: Vec<Actor>,
+    starts: Vec<Start>,
+    placeholders: Placeholders,
+    /// The line that the step expected, as it was.
+    line: Option<Vec<u8>>,
+}
+
+impl Player<'_> {
+    fn act(&mut self, step: &Step) -> Result<AsWritten> {
+        let name = step.actor.as_str();
+        match &step.action {
+            Action::Start(command) => self.start(name, command).map(Ok),
+            Action::Type(text) => self.type_line(name, text),
+            Action::Interrupt => self.type_keys(name, Actor::interrupt),
+            Action::EndOfInput => self.type_keys(name, |actor| actor.type_keys(b"\x04")),
+            Action::Suspend => self.suspend(name),
+            Action::Resume if self.observes() && self.actor(name).end().is_some() => Ok(Ok(())),
+            Action::Resume => self.actor(name).resume().map(Ok),
+            Action::Diverge(_) => Ok(Ok(())),
+            Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) if self.observes() => Ok(Ok(())),
+            Action::Expect(text) => self.expect(name, text),
+            Action::Blocked(call) => self.expect_blocked(name, call),
+            Action::Socket(row) => self.expect_socket(name, row),
+            Action::End(_) if self.observes() => self.observe_end(name).map(Ok),
+            Action::End(end) => self.expect_end(name, end),
+        }
+    }
+
+    fn observes(&self) -> bool {
+        matches!(self.options.mode, Mode::Observe(_))
+    }
+
+    fn start(&mut self, name: &str, command: &scene::Command) -> Result<()> {
+        let nth = self.starts.iter().filter(|start| actor_of(&start.who) == name).count() + 1;
+        let who = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
+        // A program of ours is in the working folder; any other is looked for as a shell does.
+        let path = |word: &String| match word.as_str() {
+            "lab" => format!("/proc/{}/exe", process::id()),
+            _ if programs::find(word).is_some() => format!("{}/{word}", self.cast.folder(name)),
+            _ => self.placeholders.fill(word),
+        };
+        let mut words: Vec<String> = command.words.iter().map(path).collect();
+        let program = command.words.iter().find_map(|word| programs::find(word)).map(|program| program.name);
+        let log = program.map(|_| Path::new(TRACE_FOLDER).join(format!("{name}-{nth}")));
+        if let Some(log) = &log {
+            match &self.options.watch {
+                Watch::Nothing => {}
+                Watch::Strace(inject) => {
+                    let injections = inject.as_ref().filter(|(of, _)| *of == who).map_or(&[] as &[String], |(_, injections)| injections);
+                    words = strace::wrap(&words, injections, log);
+                }
+                Watch::Memory(tool) => words = tool.wrap(&words, log),
+            }
+        }
+        let mut process = Command::new(&words[0]);
+        process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
+        let mut actor = Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?;
+        actor.in_notation = command.is_in_notation();
+        self.actors.push(actor);
+        self.starts.push(Start { who, program, log, ..Start::default() });
+        Ok(())
+    }
+
+    fn type_line(&mut self, name: &str, text: &Text) -> Result<AsWritten> {
+        let filled = self.placeholders.fill(text.notation());
+        self.type_keys(name, |actor| {
+            let line = if actor.in_notation { filled.into() } else { text.expand() };
+            actor.type_keys(&[line.as_slice(), b"\n"].concat())
+        })
+    }
+
+    fn type_keys(&mut self, name: &str, keys: impl FnOnce(&mut Actor) -> Result<()>) -> Result<AsWritten> {
+        let before = self.actor(name).states();
+        if self.observes() && before.is_empty() {
+            // It has ended before its time, and nobody can type at it.
+            return Ok(Ok(()));
+        }
+        keys(self.actor(name))?;
+        // Keys reach a program some time after they are typed. One that waits for them, or that is
+        // interrupted, must have run before anyone can say again that all is at rest.
+        if self.actor(name).is_interrupted() || before.iter().any(ProcState::awaits_keys) {
+            let noticed = self.wait(|player| {
+                let actor = player.actor(name);
+                Ok((actor.end().is_some() || actor.states() != before).then_some(()))
+            })?;
+            return Ok(noticed.map_err(|late| format!("{name} took no notice of the keys: {late}")));
+        }
+        Ok(Ok(()))
+    }
+
+    fn suspend(&mut self, name: &str) -> Result<AsWritten> {
+        if self.observes() && self.actor(name).end().is_some() {
+            // It has ended before its time.
+            return Ok(Ok(()));
+        }
+        self.actor(name).suspend()?;
+        let traced = matches!(self.options.watch, Watch::Strace(_));
+        let stopped = self.wait(|player| {
+            let actor = player.actor(name);
+            let stopped = actor.states().iter().all(ProcState::is_stopped);
+            // Every call stops a program under strace for a moment; this stop strace tells of.
+            let pid = actor.pid();
+            let told = match player.starts.iter().rfind(|start| actor_of(&start.who) == name).and_then(|start| start.log.as_ref()) {
+                Some(log) if traced => trace::tells_of_stop(log, pid),
+                _ => true,
+            };
+            Ok((stopped && told).then_some(()))
+        })?;
+        Ok(stopped.map_err(|late| format!("{name} did not stop: {late}")))
+    }
+
+    fn expect(&mut self, name: &str, text: &Text) -> Result<AsWritten> {
+        if self.options.stdout != Stdout::Terminal {
+            return Ok(Ok(()));
+        }
+        let line = self.wait(|player| {
+            let actor = player.actor(name);
+            Ok(match actor.next_line() {
+                Some(line) => Some(Some(line)),
+                None => actor.end().map(|_| None),
+            })
+        })?;
+        Ok(match line {
+            Ok(Some(line)) if text.matches(&line, &mut self.placeholders) => {
+                self.line = Some(line);
+                Ok(())
+            }
+            Ok(Some(line)) => {
+                self.actor(name).put_back(&line);
+                Err(format!("{name} wrote another line"))
+            }
+            Ok(None) => Err(format!("{name} ended without this line")),
+            Err(late) => Err(format!("{name} did not write this line: {late}")),
+        })
+    }
+
+    fn expect_blocked(&mut self, name: &str, call: &str) -> Result<AsWritten> {
+        let blocked = self.wait(|player| {
+            let first = player.states();
+            if !player.actor(name).states().iter().any(|state| state.is_in(call)) {
+                return Ok(None);
+            }
+            player.pump()?;
+            Ok((player.states() == first).then_some(()))
+        })?;
+        Ok(blocked.map_err(|late| format!("{name} is not blocked in {call}: {late}")))
+    }
+
+    fn expect_socket(&mut self, name: &str, row: &Row) -> Result<AsWritten> {
+        let mut sockets = Vec::new();
+        let found = self.wait(|player| {
+            sockets = player.actor(name).states().iter().filter_map(|state| sockets::of(state.pid()).ok()).flatten().collect();
+            Ok(row.is_true(&sockets, &mut player.placeholders).then_some(()))
+        })?;
+        let there: Vec<String> = sockets.iter().map(Socket::to_string).collect();
+        let there = if there.is_empty() { "none at all".to_owned() } else { there.join("; ") };
+        Ok(found.map_err(|late| format!("{name} has no such socket, but {there}: {late}")))
+    }
+
+    fn expect_end(&mut self, name: &str, end: &str) -> Result<AsWritten> {
+        let actual = match self.wait(|player| Ok(player.actor(name).end()))? {
+            Ok(actual) => actual,
+            Err(late) => return Ok(Err(format!("{name} did not end: {late}"))),
+        };
+        let compares = self.options.stdout == Stdout::Terminal;
+        let actor = self.actor(name);
+        if compares && let Some(line) = actor.next_line() {
+            actor.put_back(&line);
+            return Ok(Err(format!("{name} wrote more before it ended")));
+        }
+        if end_name(actual) != end {
+            return Ok(Err(format!("{name} ended with {}", end_name(actual))));
+        }
+        self.last_start(name).end = Some(actual);
+        self.actors.retain(|actor| actor.name != name);
+        Ok(Ok(()))
+    }
+
+    /// Takes down what has become of a program, and ends it if it has not ended.
+    fn observe_end(&mut self, name: &str) -> Result<()> {
+        // One that never does is seen as it runs.
+        let _ = self.comes_to_rest(self.patience())?;
+        let actor = self.actor(name);
+        let call = actor.states().iter().find_map(ProcState::call);
+        let (end, waits, interrupted, lines) = (actor.end(), actor.is_at_rest(), actor.interrupted_at_rest(), actor.all_lines());
+        let start = self.last_start(name);
+        *start = Start { end, waits, call, interrupted, lines, ..start.clone() };
+        self.actors.retain(|actor| actor.name != name);
+        Ok(())
+    }
+
+    fn last_start(&mut self, name: &str) -> &mut Start {
+        self.starts.iter_mut().rfind(|start| actor_of(&start.who) == name).expect("the scene has been checked: an actor starts before it acts")
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        match self.options.mode {
+            Mode::Enforce => None,
+            Mode::Observe(patience) => Some(patience),
+        }
+    }
+
+    /// Waits until every program is at rest: asleep or stopped in two looks, not having run between. Programs
+    /// that are observed may also never be.
+    fn settle(&mut self) -> Result<AsWritten> {
+        let rest = self.comes_to_rest(self.patience())?;
+        Ok(rest.map_err(|late| format!("the programs do not come to rest: {late}")))
+    }
+
+    /// Waits until every program is at rest, or has had so long for it.
+    fn comes_to_rest(&mut self, patience: Option<Duration>) -> Result<AsWritten> {
+        let mut before = None;
+        let start = Instant::now();
+        self.wait(|player| {
+            let now = (player.actors.iter().all(Actor::is_at_rest), player.states());
+            let at_rest = now.0 && before.as_ref() == Some(&now);
+            before = Some(now);
+            let never_mind = patience.is_some_and(|patience| start.elapsed() > patience);
+            Ok((at_rest || never_mind).then_some(()))
+        })
+    }
+
+    /// Looks at everyone again and again until `done` has a value, but not for longer than the limit: then
+    /// what the programs are at.
+    fn wait<T>(&mut self, mut done: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<std::result::Result<T, String>> {
+        let start = Instant::now();
+        loop {
+            signals::check()?;
+            for actor in &mut self.actors {
+                actor.look()?;
+            }
+            if let Some(value) = done(self)? {
+                return Ok(Ok(value));
+            }
+            if start.elapsed() > self.options.limit {
+                return Ok(Err(format!("time-out after {} s; {}", self.options.limit.as_secs(), self.describe())));
+            }
+            self.pump()?;
+        }
+    }
+
+    /// Lets time pass until a program writes something, a breath at the most; takes in what it wrote.
+    fn pump(&mut self) -> Result<()> {
+        let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, PollTimeout::from(BREATH)) {
+            // A signal has come, and is seen to before the next breath.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("cannot wait for the programs"),
+        }
+        drop(fds);
+        for actor in &mut self.actors {
+            actor.look()?;
+        }
+        Ok(())
+    }
+
+    fn states(&self) -> Vec<ProcState> {
+        self.actors.iter().filter(|actor| actor.end().is_none()).flat_map(Actor::states).collect()
+    }
+
+    fn actor(&mut self, name: &str) -> &mut Actor {
+        self.actors.iter_mut().find(|actor| actor.name == name).expect("the scene has been checked: an actor starts before it acts")
+    }
+
+    /// "server is blocked in recvfrom, client has ended with 0"
+    fn describe(&self) -> String {
+        let describe = |actor: &Actor| match (actor.end(), actor.states().first()) {
+            (Some(end), _) => format!("{} has ended with {}", actor.name, end_name(end)),
+            (None, Some(state)) => format!("{} is {}", actor.name, state.describe()),
+            (None, None) => format!("{} is gone", actor.name),
+        };
+        self.actors.iter().map(describe).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Where the scene and the programs differ, and what the programs do after it.
+    fn mismatch(&mut self, scene: &Scene, index: usize, why: &str) -> Result<String> {
+        // One that does not come to rest may do so without end.
+        let _ = self.comes_to_rest(Some(LENIENCE))?;
+        Ok(format!("scene {} differs at {}: {why}\n{}", scene.name, scene.at(&scene.steps[index]), self.difference(&scene.steps[..=index])))
+    }
+
+    /// The scene up to its last step here, which failed, against what happened: a diff.
+    fn difference(&mut self, steps: &[Step]) -> String {
+        let transcript = |steps: &[Step]| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+        let (failed, done) = steps.split_last().expect("some step failed");
+        let mut happened = transcript(done);
+        if self.actors.iter().any(|actor| actor.name == failed.actor) && failed.action.is_by_a_person() {
+            happened += &transcript(std::slice::from_ref(failed));
+        }
+        for actor in &mut self.actors {
+            let name = actor.name.clone();
+            for line in std::iter::from_fn(|| actor.next_line()).take(SHOWN) {
+                happened += &format!("{name:<7} > {}\n", scene::notation(&line));
+            }
+            match actor.screen() {
+                [] => {}
+                rest if rest.contains(&b'\n') => happened += &format!("{name:<7} > ... and {} bytes more\n", rest.len()),
+                rest => happened += &format!("{name:<7} > {}\n", scene::notation(rest)),
+            }
+            if let Some(end) = actor.end() {
+                happened += &format!("{name:<7} = {}\n", end_name(end));
+            }
+        }
+        let expected = transcript(steps);
+        TextDiff::from_lines(&expected, &happened).unified_diff().context_radius(4).header("the scene", "what happened").to_string()
+    }
+}
