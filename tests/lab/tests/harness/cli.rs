@@ -10,12 +10,12 @@ use std::process::{self, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lab::proc;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::strace;
 use libtest_mimic::Trial;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
-use procfs::process::{Process, Syscall, all_processes};
 use tempfile::TempDir;
 
 use crate::support::{self, Machine, Running};
@@ -254,9 +254,8 @@ fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Running {
 
 /// The processes that work in a folder below this one, by name.
 fn at_work_in(folder: &Path) -> Vec<String> {
-    let is_there = |process: &Process| process.cwd().is_ok_and(|cwd| cwd.starts_with(folder));
-    let processes = all_processes().unwrap().flatten().filter(is_there);
-    processes.filter_map(|process| Some(process.stat().ok()?.comm)).collect()
+    let is_there = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    proc::processes().into_iter().filter(is_there).filter_map(|pid| Some(proc::stat(pid)?.0)).collect()
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -300,7 +299,8 @@ fn a_signal_ends_a_pause() {
     command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
     let mut lab = Running::start(with_default_signals(&mut command).stdout(Stdio::null())).unwrap();
     let pid = lab.id() as i32;
-    let pauses = || matches!(Process::new(pid).and_then(|lab| lab.syscall()), Ok(Syscall::Blocked { argument_registers, .. }) if argument_registers[1..3] == [0, 60000]);
+    // poll for no descriptor, for 60,000 milliseconds.
+    let pauses = || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|text| text.split(' ').skip(2).take(2).eq(["0x0", "0xea60"]));
     wait_until("the pause", pauses);
     kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
     wait_until("its end", || lab.try_wait().unwrap().is_some_and(|end| end.signal() == Some(Signal::SIGINT as i32)));
