@@ -17,6 +17,7 @@ pub mod placeholders;
 pub mod player;
 pub mod proc;
 pub mod programs;
+pub mod questions;
 pub mod sandbox;
 pub mod scene;
 pub mod signals;
