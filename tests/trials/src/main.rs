@@ -186,7 +186,9 @@ impl Adversarial {
     fn run(&self) -> Result<()> {
         let programs = chosen(&self.names.iter().map(|name| name.split('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>())?;
         let mut cases = adversarial::cases(&programs)?;
-        let is_named = |case: &Case| self.names.is_empty() || self.names.iter().any(|name| name == case.program || *name == case.scene.name || case.scene.name.ends_with("/nothing"));
+        let is_named = |case: &Case| {
+            self.names.is_empty() || self.names.iter().any(|name| name == case.program || *name == case.scene.name || case.scene.name.ends_with("/nothing") || case.scene.name.ends_with("/line-none"))
+        };
         cases.retain(is_named);
         if self.show {
             cases.iter().for_each(|case| anstream::println!("{}", case.text));
@@ -196,8 +198,10 @@ impl Adversarial {
         let players = self.source.players(&scene::names(&cases.iter().map(|case| &case.scene).collect::<Vec<_>>()))?;
         let (mut tried, mut wrong, mut c) = (0, Vec::new(), Tally::default());
         for program in programs {
-            let of_program: Vec<&Case> = cases.iter().filter(|case| case.program == program).step_by(self.every).collect();
-            let report = adversarial::run(&of_program, &players, |_| {})?;
+            // Those in which nothing happens say what the others must look like.
+            let of_program = cases.iter().filter(|case| case.program == program).enumerate().filter(|(index, case)| index % self.every == 0 || case.scene.name.ends_with("/line-none"));
+            let of_program: Vec<&Case> = of_program.map(|(_, case)| case).collect();
+            let report = adversarial::run(&of_program, &players)?;
             let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
             anstream::println!("{program}: {} cases{in_c}", report.tried);
             report.in_c.iter().filter(|_| self.details).for_each(|line| anstream::println!("{line}"));

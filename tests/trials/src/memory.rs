@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::verdict::{Kind, Players, Tally};
 use lab::memory::Tool;
-use lab::player::{Options, Start, Watch};
+use lab::player::{Options, Played, Watch};
 use lab::programs::{Cast, Side};
 use lab::scene::Scene;
 
@@ -24,25 +24,22 @@ pub struct Report {
 }
 
 /// Plays these scenes, of which those that come with `true` need not be as they are written.
-///
-/// # Errors
-///
-/// If one cannot be played.
 pub fn run(scenes: &[(&Scene, bool)], tool: Tool, players: &Players) -> Result<Report> {
     let mut report = Report::default();
     for (number, (scene, lenient)) in scenes.iter().enumerate() {
-        let watch = || Watch::Memory(tool);
-        let as_written = || -> Result<Vec<Start>> {
-            let options = Options { watch: watch(), ..Options::default() };
-            Ok(players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?.as_written()?.starts)
+        let options = Options { watch: Watch::Memory(tool), ..Options::default() };
+        let played = match lenient {
+            true => Played { starts: players.play(scene, Side::Ports, Watch::Memory(tool))?, mismatch: None },
+            false => players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?,
         };
-        for start in if *lenient { players.play(scene, Side::Ports, watch())? } else { as_written()? } {
+        report.findings.extend(played.mismatch);
+        for start in played.starts {
             let Some(program) = start.program else { continue };
             report.programs.entry(program.to_owned()).or_default().0 += 1;
             report.findings.extend(start.findings.iter().map(|finding| format!("{}: {} ({program}): {finding}", scene.name, start.who)));
         }
         if players.builds.c.is_some() {
-            for start in players.play(scene, Side::C, watch())? {
+            for start in players.play(scene, Side::C, Watch::Memory(tool))? {
                 let Some(program) = start.program else { continue };
                 report.programs.entry(program.to_owned()).or_default().1.count((!start.findings.is_empty()).then_some(Kind::Memory));
             }

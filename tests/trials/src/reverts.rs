@@ -49,10 +49,6 @@ pub struct Edit {
 
 /// The table. Rows of the same fix follow each other and are one: a row for each edit, the first with
 /// what shows it.
-///
-/// # Errors
-///
-/// If it cannot be read or has a row of another form.
 pub fn read(root: &Path) -> Result<Vec<Revert>> {
     let text = fs::read_to_string(root.join("tests/trials/reverts.tsv")).context("cannot read tests/trials/reverts.tsv")?;
     let mut reverts: Vec<Revert> = Vec::new();
@@ -87,10 +83,6 @@ fn parse(row: &str) -> Result<(Fix, Edit, Option<Shown>)> {
 
 impl Revert {
     /// The program's source without the fix.
-    ///
-    /// # Errors
-    ///
-    /// If the text that an edit replaces is not in its line, or is there twice.
     pub fn apply(&self, source: &str) -> Result<String> {
         let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
         for edit in &self.edits {
@@ -103,10 +95,6 @@ impl Revert {
     }
 
     /// The path of the program's source, from the workspace's root.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such program.
     pub fn source(&self) -> Result<std::path::PathBuf> {
         let program = programs::find(&self.fix.program).with_context(|| format!("tests/trials/reverts.tsv: no program is called {}", self.fix.program))?;
         Ok(program.source())
@@ -148,10 +136,6 @@ pub struct Bench<'a> {
 
 impl Bench<'_> {
     /// `trials` is the tool itself.
-    ///
-    /// # Errors
-    ///
-    /// If the workspace cannot be copied or built.
     pub fn new(trials: &Path) -> Result<Bench<'_>> {
         let lab = programs::build(&["lab"], Profile::Dev)?["lab"].clone();
         let bench = Bench { copy: TempDir::new()?, ports: TempDir::new()?, lab, trials, passes: BTreeMap::new() };
@@ -163,10 +147,6 @@ impl Bench<'_> {
     }
 
     /// Puts a fix back and looks whether the check notices that, and passes with the fix.
-    ///
-    /// # Errors
-    ///
-    /// If the check cannot be made.
     pub fn try_out(&mut self, revert: &Revert) -> Result<Outcome> {
         let is_of_scene = matches!(revert.shown, Shown::Scene(_) | Shown::Calls(_) | Shown::Asan(_));
         let key = (revert.shown.clone(), (!is_of_scene).then(|| revert.fix.program.clone()));
@@ -214,7 +194,7 @@ impl Bench<'_> {
 }
 
 /// Copies a folder, but not what was built there, nor git's.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (name, to) = (entry.file_name(), to.join(entry.file_name()));

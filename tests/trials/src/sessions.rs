@@ -11,8 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::verdict::{self, Kind, Players, Side, Start, Verdict, Watch};
-use lab::actor::end_name;
+use crate::verdict::{self, Kind, Players, Side, Start, Verdict, Watch, terminal};
 use lab::compare;
 use lab::scene::{self, Divergence, Scene, notation};
 use lab::signals;
@@ -72,58 +71,45 @@ impl Family {
     }
 }
 
-/// What someone does; what is impossible then, such as to type at a program that is not there, is
-/// passed over.
+/// What is done at a terminal, by number; what is impossible then, such as to type at a program that is
+/// not there, is passed over.
 #[derive(Debug, Clone)]
 enum Act {
-    Start {
-        client: usize,
-        program: usize,
-    },
-    Type {
-        client: usize,
-        line: String,
-    },
-    EndOfInput(usize),
-    Interrupt(usize),
-    /// ^Z and fg.
-    Pause(usize),
-    StartServer,
-    InterruptServer,
-    /// ^Z: clients write to a server that does not read.
-    Hold,
+    /// Starts the server (again), or a client that does not run: this one of the family's.
+    Start(usize),
+    Type(String),
+    EndOfInput,
+    Interrupt,
+    /// ^Z: clients write to a server that does not read. A client goes on at once.
+    Suspend,
     /// fg, after that.
-    Go,
-}
-
-/// The scene in the making, and who has been started and not waited for.
-#[derive(Default)]
-struct Script {
-    text: String,
-    started: [bool; CLIENTS + 2],
-    /// How much was typed at each that may not have read it: all but the first line, which it waits for.
-    unread: [Option<usize>; CLIENTS + 2],
-    held: bool,
-    /// Whether one client comes at a time, and the server reads at once.
-    one_at_a_time: bool,
+    Resume,
 }
 
 const SERVER: usize = CLIENTS;
 const HONEST: usize = CLIENTS + 1;
 const NAMES: [&str; CLIENTS + 2] = ["client1", "client2", "client3", "server", "honest"];
 
+/// The scene in the making.
+#[derive(Default)]
+struct Script {
+    text: String,
+    /// Who has been started and not waited for.
+    started: [bool; CLIENTS + 2],
+    /// How much was typed at each that may not have read it: all but the first line, which it waits for.
+    unread: [Option<usize>; CLIENTS + 2],
+    held: bool,
+    /// Who has typed since the server was held: each types one line, or two would go on at once after fg.
+    waiting: [bool; CLIENTS + 2],
+    /// Whether one client comes at a time, and the server reads at once.
+    one_at_a_time: bool,
+}
+
 impl Script {
     fn step(&mut self, who: usize, step: &str) {
         if self.started[who] {
             self.text += &format!("{:<7} {step}\n", NAMES[who]);
         }
-    }
-
-    fn start(&mut self, who: usize, command: &str) {
-        self.started[who] = true;
-        // udp10_client reads nothing.
-        self.unread[who] = (command == "udp10_client").then_some(0);
-        self.step(who, &format!("$ {command}"));
     }
 
     /// ^C, unless it has ended; the scene's end status is not looked at.
@@ -133,49 +119,48 @@ impl Script {
         self.started[who] = false;
     }
 
-    fn go(&mut self) {
-        if std::mem::take(&mut self.held) {
+    fn act(&mut self, cast: &Cast, who: usize, act: &Act) {
+        if who == SERVER && std::mem::take(&mut self.held) {
             self.step(SERVER, "$ fg");
+            self.waiting = Default::default();
         }
-    }
-
-    fn act(&mut self, cast: &Cast, act: &Act) {
         match act {
-            Act::Start { client, program } if !(self.started[*client] || self.one_at_a_time && self.started[..CLIENTS].contains(&true)) => {
-                self.start(*client, cast.clients[program % cast.clients.len()])
+            Act::Start(program) => {
+                let (command, is_full) = match who {
+                    SERVER => (cast.server, false),
+                    _ => (cast.clients[program % cast.clients.len()], self.started[who] || self.one_at_a_time && self.started[..CLIENTS].contains(&true)),
+                };
+                if is_full {
+                    return;
+                }
+                self.end(who);
+                self.started[who] = true;
+                // udp10_client reads nothing.
+                self.unread[who] = (command == "udp10_client").then_some(0);
+                self.step(who, &format!("$ {command}"));
             }
-            Act::Start { .. } => {}
-            Act::Type { client, line } => {
-                let unread = self.unread[*client].map_or(0, |unread| unread + line.len() + 1);
-                if unread < HELD {
-                    self.unread[*client] = Some(unread);
-                    self.step(*client, &format!("< {}", notation(line.as_bytes())));
+            Act::Type(line) => {
+                let unread = self.unread[who].map_or(0, |unread| unread + line.len() + 1);
+                if who != SERVER && unread < HELD && !self.waiting[who] {
+                    self.unread[who] = Some(unread);
+                    self.waiting[who] = self.held;
+                    self.step(who, &format!("< {}", notation(line.as_bytes())));
                 }
             }
-            Act::EndOfInput(client) => {
-                self.step(*client, "^D");
-                self.end(*client);
+            Act::EndOfInput if who != SERVER => {
+                self.step(who, "^D");
+                self.end(who);
             }
-            Act::Interrupt(client) => self.end(*client),
-            Act::Pause(client) => {
-                self.step(*client, "^Z");
-                self.step(*client, "$ fg");
+            Act::EndOfInput | Act::Interrupt => self.end(who),
+            Act::Suspend if who != SERVER => {
+                self.step(who, "^Z");
+                self.step(who, "$ fg");
             }
-            Act::StartServer => {
-                self.go();
-                self.end(SERVER);
-                self.start(SERVER, cast.server);
-            }
-            Act::InterruptServer => {
-                self.go();
-                self.end(SERVER);
-            }
-            Act::Hold if !self.held && !self.one_at_a_time && self.started[SERVER] => {
+            Act::Suspend if self.started[SERVER] && !self.one_at_a_time => {
                 self.step(SERVER, "^Z");
                 self.held = true;
             }
-            Act::Hold => {}
-            Act::Go => self.go(),
+            Act::Suspend | Act::Resume => {}
         }
     }
 }
@@ -183,21 +168,13 @@ impl Script {
 /// The session as the text of a scene. It ends with an honest client and a server of its own. In C a
 /// client that a stream server does not accept takes the reset of its connection for an answer; so if
 /// the session must be `defined` in C, there is none.
-fn text(family: Family, acts: &[Act], defined: bool) -> String {
+fn text(family: Family, acts: &[(usize, Act)], defined: bool) -> String {
     let one_at_a_time = defined && matches!(family, Family::Stream | Family::Upper);
     let (cast, mut script) = (family.cast(), Script { one_at_a_time, ..Script::default() });
-    script.start(SERVER, cast.server);
-    script.start(0, cast.clients[0]);
-    acts.iter().for_each(|act| script.act(&cast, act));
-    script.go();
-    (0..CLIENTS).for_each(|client| script.act(&cast, &Act::EndOfInput(client)));
-    script.end(SERVER);
-    script.start(SERVER, cast.server);
-    script.start(HONEST, cast.clients[0]);
-    script.step(HONEST, "< g1");
-    script.step(HONEST, "^D");
-    script.end(HONEST);
-    script.end(SERVER);
+    let first = [(SERVER, Act::Start(0)), (0, Act::Start(0))];
+    let rest = [(SERVER, Act::Resume)].into_iter().chain((0..CLIENTS).map(|client| (client, Act::EndOfInput)));
+    let honest = [(SERVER, Act::Start(0)), (HONEST, Act::Start(0)), (HONEST, Act::Type("g1".to_owned())), (HONEST, Act::EndOfInput), (SERVER, Act::Interrupt)];
+    first.into_iter().chain(acts.iter().cloned()).chain(rest).chain(honest).for_each(|(who, act)| script.act(&cast, who, &act));
     format!("```scene session\n{}```\n", script.text)
 }
 
@@ -215,10 +192,6 @@ pub struct Played {
 }
 
 /// Draws `count` sessions from `seed` and plays each; `progress` is told of each.
-///
-/// # Errors
-///
-/// If one goes wrong: the smallest such session that was found, as a scene, and what was wrong.
 pub fn run(family: Family, count: u32, seed: u64, players: &Players, mut progress: impl FnMut(Played)) -> Result<Played> {
     let honest = honest(&players.play(&scene(&text(family, &[], true))?, Side::Ports, Watch::Strace(None))?);
     draw(family, count, seed, players.builds.c.is_some(), |scene| try_one(family, scene, players, &honest), &mut progress)
@@ -275,20 +248,11 @@ fn try_one(family: Family, scene: &Scene, players: &Players, honest_alone: &[Str
 fn invariants(family: Family, start: &Start) -> Option<Verdict> {
     let named = |verdict: Verdict| Verdict { why: format!("{}: {}", start.who, verdict.why), ..verdict };
     // Kept as in C: who writes to a stream whose other end is gone ends by SIGPIPE.
-    if matches!(family, Family::Stream | Family::Upper) && end(start) == "SIGPIPE" {
+    if matches!(family, Family::Stream | Family::Upper) && verdict::end(start) == "SIGPIPE" {
         return None;
     }
     let hangs = || start.end.is_none().then(|| Verdict::new(Kind::Hangs, "^C does not end it"));
     verdict::judge(start, &verdict::stderr_of(start)).or_else(hangs).map(named)
-}
-
-fn end(start: &Start) -> String {
-    start.end.map(end_name).unwrap_or_default()
-}
-
-/// The terminal of a start and its end, without what the kernel picks.
-fn terminal(start: &Start) -> Vec<String> {
-    start.lines.iter().map(|line| verdict::without_numbers(line)).chain([end(start)]).collect()
 }
 
 /// What the honest client and its server, the last two to end, have on their terminals.
@@ -315,18 +279,13 @@ fn difference(c: &Start, port: &Start) -> Option<Verdict> {
 }
 
 /// The acts of a session; if `defined`, only what is defined in C, and the same in the fixed port.
-fn acts(family: Family, defined: bool) -> impl Strategy<Value = Vec<Act>> {
+fn acts(family: Family, defined: bool) -> impl Strategy<Value = Vec<(usize, Act)>> {
     let client = || 0..CLIENTS;
     let act = prop_oneof![
-        4 => (client(), 0..family.cast().clients.len()).prop_map(|(client, program)| Act::Start { client, program }),
-        8 => (client(), lines(family, defined)).prop_map(|(client, line)| Act::Type { client, line }),
-        1 => client().prop_map(Act::EndOfInput),
-        1 => client().prop_map(Act::Interrupt),
-        1 => client().prop_map(Act::Pause),
-        1 => Just(Act::InterruptServer),
-        1 => Just(Act::StartServer),
-        1 => Just(Act::Hold),
-        1 => Just(Act::Go),
+        4 => (client(), (0..family.cast().clients.len()).prop_map(Act::Start)),
+        8 => (client(), lines(family, defined).prop_map(Act::Type)),
+        3 => (client(), prop_oneof![Just(Act::EndOfInput), Just(Act::Interrupt), Just(Act::Suspend)]),
+        4 => (Just(SERVER), prop_oneof![Just(Act::Start(0)), Just(Act::Interrupt), Just(Act::Suspend), Just(Act::Resume)]),
     ];
     vec(act, 1..ACTS).prop_map(move |mut acts| {
         if defined && family == Family::Connected {
@@ -338,10 +297,10 @@ fn acts(family: Family, defined: bool) -> impl Strategy<Value = Vec<Act>> {
 
 /// In C udpconnectserver ends its first message with a NUL and no other: after a longer message a shorter
 /// one keeps its tail. So all its messages have one length here.
-fn one_length(acts: &mut [Act]) {
-    let longest = acts.iter().map(|act| if let Act::Type { line, .. } = act { line.len() } else { 2 }).max().unwrap_or(0);
-    for act in acts {
-        if let Act::Type { line, .. } = act {
+fn one_length(acts: &mut [(usize, Act)]) {
+    let longest = acts.iter().map(|(_, act)| if let Act::Type(line) = act { line.len() } else { 2 }).max().unwrap_or(0);
+    for (_, act) in acts {
+        if let Act::Type(line) = act {
             line.extend((line.len()..longest).map(|_| 'x'));
         }
     }
@@ -380,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_typed_at_programs_that_are_not_there_is_passed_over() {
-        let acts = [Act::InterruptServer, Act::Hold, Act::Go, Act::Type { client: 1, line: "g1".into() }, Act::Start { client: 0, program: 0 }];
+        let acts = [(SERVER, Act::Interrupt), (SERVER, Act::Suspend), (SERVER, Act::Resume), (1, Act::Type("g1".into())), (0, Act::Start(0))];
         let text = text(Family::Upper, &acts, true);
         assert!(!text.contains("client2") && !text.contains("^Z") && !text.contains("fg"), "{text}");
         assert!(scene(&text).is_ok(), "{text}");

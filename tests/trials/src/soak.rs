@@ -3,9 +3,11 @@
 //! printed is whole.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,7 +16,11 @@ use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{Linger, ReceiveTimeout},
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
 use crate::verdict::{Kind, Players, Verdict};
@@ -26,9 +32,6 @@ use lab::signals;
 
 /// How long a server may take to start, to answer, to come to rest and to end.
 const LIMIT: Duration = Duration::from_secs(5);
-
-/// How many datagrams may be under way: a UDP socket holds 277 small ones, a local one 10.
-const UNDER_WAY: [usize; 2] = [64, 8];
 
 /// How many KiB a server may have more after the last message than after the first tenth.
 const GROWTH: u64 = 16;
@@ -63,6 +66,26 @@ enum Via {
     Stream,
     /// A connection for each message.
     Http,
+}
+
+impl Via {
+    fn clients(self) -> usize {
+        match self {
+            Via::Udp(_, clients) => clients,
+            Via::Dgram => 4,
+            Via::Stream => 1,
+            Via::Http => 0,
+        }
+    }
+
+    /// How many messages may be under way: a UDP socket holds 277 small ones, a local one 10.
+    fn under_way(self) -> usize {
+        match self {
+            Via::Udp(..) => 64,
+            Via::Dgram => 8,
+            Via::Stream | Via::Http => 1,
+        }
+    }
 }
 
 fn hi(message: &str) -> String {
@@ -112,19 +135,15 @@ impl Load {
     }
 
     /// Sends so many messages; what is wrong with the server.
-    ///
-    /// # Errors
-    ///
-    /// If the server cannot be started, or something other than the server fails.
     pub fn carry(&self, players: &Players, messages: usize) -> Result<Option<Verdict>> {
         let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let mut server = self.start(Stdout::File)?;
         wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
-        let mut clients = self.clients()?;
+        let mut clients = (0..self.kind.clients()).map(|number| self.connect(number)).collect::<Result<Vec<_>>>()?;
         let first = messages.div_ceil(10);
         let mut sizes = Vec::new();
         for numbers in [0..first, first..messages] {
-            if let Some(why) = self.exchange(&mut clients, numbers) {
+            if let Some(why) = self.exchange(&mut clients, numbers)? {
                 server.look()?;
                 let kind = if server.end().is_some() { Kind::Crashes } else { Kind::Wrong };
                 return Ok(Some(Verdict::new(kind, format!("{why}; {}", server.end().map_or("it runs".to_owned(), end_name)))));
@@ -141,64 +160,76 @@ impl Load {
         Ok(self.judge(&mut server, messages, Stdout::File))
     }
 
-    fn clients(&self) -> Result<Vec<Client>> {
-        let client = |number: usize| -> Result<Client> {
-            Ok(match self.kind {
-                Via::Udp(port, _) => Client::Udp(udp(port)?),
-                Via::Dgram => {
-                    // Long names and short ones, in turn.
-                    let socket = UnixDatagram::bind(format!("{:c<1$}", number, 1 + number % 2 * 90))?;
-                    socket.set_read_timeout(Some(LIMIT))?;
-                    socket.connect(PATH)?;
-                    Client::Dgram(socket)
-                }
-                Via::Stream => {
-                    let socket = UnixStream::connect(PATH)?;
-                    socket.set_read_timeout(Some(LIMIT))?;
-                    Client::Stream(socket)
-                }
-                Via::Http => Client::Http(None),
-            })
+    /// A client's end of a connection. Local ones are bound to long names and short ones in turn.
+    fn connect(&self, number: usize) -> Result<File> {
+        let socket: OwnedFd = match self.kind {
+            Via::Udp(port, _) => udp(port)?.into(),
+            Via::Dgram => {
+                let socket = UnixDatagram::bind(format!("{:c<1$}", number, 1 + number % 2 * 90))?;
+                socket.connect(PATH)?;
+                socket.into()
+            }
+            Via::Stream => UnixStream::connect(PATH)?.into(),
+            Via::Http => TcpStream::connect((Ipv4Addr::LOCALHOST, 9501))?.into(),
         };
-        let clients = match self.kind {
-            Via::Udp(_, clients) => clients,
-            Via::Dgram => 4,
-            Via::Stream | Via::Http => 1,
-        };
-        (0..clients).map(client).collect()
+        setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(LIMIT.as_secs() as i64))?;
+        Ok(socket.into())
     }
 
     /// Sends the messages of these numbers, some under way at a time; what is wrong with an answer.
-    fn exchange(&self, clients: &mut [Client], numbers: std::ops::Range<usize>) -> Option<String> {
-        let window = match self.kind {
-            Via::Udp(..) => UNDER_WAY[0],
-            Via::Dgram => UNDER_WAY[1],
-            Via::Stream | Via::Http => 1,
-        };
+    fn exchange(&self, clients: &mut [File], numbers: Range<usize>) -> Result<Option<String>> {
+        let (window, count) = (self.kind.under_way(), clients.len());
+        let mut connection = None;
         let mut under_way = VecDeque::new();
-        let mut buffer = vec![0; 1 << 16];
-        for number in numbers.clone().map(Some).chain(std::iter::repeat_n(None, window)) {
-            if signals::noted().is_some() {
-                return Some("ended by a signal".to_owned());
-            }
-            if let Some(number) = number {
-                if let Err(error) = clients[number % clients.len()].send(&message(number), number) {
-                    return Some(format!("message {number} cannot be sent: {error}"));
+        let (end, mut numbers) = (numbers.end, numbers);
+        while !numbers.is_empty() || !under_way.is_empty() {
+            signals::check()?;
+            while under_way.len() < window
+                && let Some(number) = numbers.next()
+            {
+                let mut message = message(number);
+                if self.kind == Via::Http {
+                    self.leave(number)?;
+                    // Longer than the server's buffer, sometimes.
+                    message = format!("GET /{message}{:.<1$} HTTP/1.1\r\n\r\n", "", if number % 50 == 3 { 5000 } else { 0 });
+                    connection = Some(self.connect(number)?);
+                }
+                if let Err(error) = connection.as_mut().unwrap_or_else(|| &mut clients[number % count]).write_all(message.as_bytes()) {
+                    return Ok(Some(format!("message {number} of {end} cannot be sent: {error}")));
                 }
                 under_way.push_back(number);
             }
-            if (number.is_none() || under_way.len() >= window)
-                && let Some(number) = under_way.pop_front()
-            {
-                let answer = (self.answer)(&message(number));
-                match clients[number % clients.len()].receive(&mut buffer, answer.len()) {
-                    Ok(received) if received == answer.as_bytes() => {}
-                    Ok(received) => return Some(format!("message {number} is answered {:?}", String::from_utf8_lossy(&received[..received.len().min(100)]))),
-                    Err(error) => return Some(format!("message {number} is not answered: {error}")),
+            let Some(number) = under_way.pop_front() else { break };
+            let answer = (self.answer)(&message(number));
+            let (client, mut received) = (connection.as_mut().unwrap_or_else(|| &mut clients[number % count]), vec![0; answer.len() + 1]);
+            let outcome = match self.kind {
+                Via::Udp(..) | Via::Dgram => client.read(&mut received).map(|len| received.truncate(len)),
+                Via::Stream => client.read_exact(&mut received[..answer.len()]).map(|()| received.truncate(answer.len())),
+                Via::Http => {
+                    received.clear();
+                    client.read_to_end(&mut received).map(drop)
                 }
+            };
+            if outcome.is_err() || received != answer.as_bytes() {
+                return Ok(Some(format!("message {number} of {end} is answered {:?} ({outcome:?})", String::from_utf8_lossy(&received[..received.len().min(100)]))));
             }
         }
-        None
+        Ok(None)
+    }
+
+    /// Some leave: without a word, without their answer, with a reset.
+    fn leave(&self, number: usize) -> Result<()> {
+        match number % 50 {
+            0 => drop(self.connect(number)?),
+            1 => self.connect(number)?.write_all(b"GET / HTTP/1.1\r\n\r\n")?,
+            2 => {
+                let mut other = self.connect(number)?;
+                other.write_all(b"GET")?;
+                setsockopt(&other, Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Whether the server counts, and ^C is tried on it.
@@ -208,15 +239,10 @@ impl Load {
 
     /// Starts the server and interrupts it at a moment that `rng` draws, while one client sends; what is
     /// wrong with its end.
-    ///
-    /// # Errors
-    ///
-    /// As [`Load::carry`].
     pub fn interrupt(&self, players: &Players, stdout: Stdout, rng: &mut Rng) -> Result<Option<Verdict>> {
         let Via::Udp(port, _) = self.kind else { return Ok(None) };
         let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let socket = udp(port)?;
-        socket.connect((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
         let early = rng.usize(..EARLY) == 0;
         let (answers, later) = if early { (0, rng.u64(..START)) } else { (rng.usize(1..=ANSWERS), rng.u64(..LATER)) };
@@ -227,7 +253,7 @@ impl Load {
         let (start, mut due, mut interrupted) = (Instant::now(), None, None);
         let (mut sent, mut answered, mut buffer) = (0, 0, [0; 4096]);
         while server.end().is_none() && interrupted.unwrap_or(start).elapsed() < LIMIT {
-            while sent < answered + UNDER_WAY[0] && !early && socket.send(message(sent).as_bytes()).is_ok() {
+            while sent < answered + self.kind.under_way() && !early && socket.send(message(sent).as_bytes()).is_ok() {
                 sent += 1;
             }
             match receive_all(&socket, &mut buffer, |received, number| received == (self.answer)(&message(answered + number)).as_bytes()) {
@@ -303,7 +329,6 @@ fn udp(server: u16) -> Result<UdpSocket> {
         // While that one is there, the next has another port.
         socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     }
-    socket.set_read_timeout(Some(LIMIT))?;
     socket.connect((Ipv4Addr::LOCALHOST, server))?;
     Ok(socket)
 }
@@ -334,60 +359,6 @@ fn wait(server: &mut Actor, what: &str, done: impl Fn(&Actor) -> bool) -> Result
         server.look()?;
     }
     Ok(())
-}
-
-enum Client {
-    Udp(UdpSocket),
-    Dgram(UnixDatagram),
-    Stream(UnixStream),
-    Http(Option<TcpStream>),
-}
-
-impl Client {
-    fn send(&mut self, message: &str, number: usize) -> std::io::Result<()> {
-        match self {
-            Client::Udp(socket) => socket.send(message.as_bytes()).map(drop),
-            Client::Dgram(socket) => socket.send(message.as_bytes()).map(drop),
-            Client::Stream(socket) => socket.write_all(message.as_bytes()),
-            Client::Http(connection) => {
-                let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, 9501));
-                // Others leave: without a word, without their answer, with a reset.
-                match number % 50 {
-                    0 => drop(connect()?),
-                    1 => connect()?.write_all(b"GET / HTTP/1.1\r\n\r\n")?,
-                    2 => {
-                        let mut other = connect()?;
-                        other.write_all(b"GET")?;
-                        setsockopt(&other, Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
-                    }
-                    _ => {}
-                }
-                let mut socket = connect()?;
-                socket.set_read_timeout(Some(LIMIT))?;
-                // Longer than the server's buffer, sometimes.
-                socket.write_all(format!("GET /{message}{:.<1$} HTTP/1.1\r\n\r\n", "", if number % 50 == 3 { 5000 } else { 0 }).as_bytes())?;
-                *connection = Some(socket);
-                Ok(())
-            }
-        }
-    }
-
-    /// The next answer; of a stream as much as is expected, and of HTTP all until the end.
-    fn receive<'a>(&mut self, buffer: &'a mut [u8], expected: usize) -> std::io::Result<&'a [u8]> {
-        let len = match self {
-            Client::Udp(socket) => socket.recv(buffer)?,
-            Client::Dgram(socket) => socket.recv(buffer)?,
-            Client::Stream(socket) => socket.read_exact(&mut buffer[..expected]).map(|()| expected)?,
-            Client::Http(connection) => {
-                let mut answer = Vec::new();
-                connection.take().ok_or(ErrorKind::NotConnected)?.read_to_end(&mut answer)?;
-                let len = answer.len().min(buffer.len());
-                buffer[..len].copy_from_slice(&answer[..len]);
-                len
-            }
-        };
-        Ok(&buffer[..len])
-    }
 }
 
 #[cfg(test)]

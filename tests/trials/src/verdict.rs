@@ -31,10 +31,6 @@ pub struct Players {
 
 impl Players {
     /// The programs of these names: the ports from a folder, or built; the C programs from `originals`.
-    ///
-    /// # Errors
-    ///
-    /// If one is not there or cannot be built.
     pub fn find(names: &[&str], ports: Option<&Path>, profile: Profile, originals: Option<&Path>) -> Result<Players> {
         let c = originals.map(|folder| programs::originals(folder, names)).transpose()?;
         let ports = ports.map_or_else(|| programs::build(names, profile), |folder| programs::search(folder, names))?;
@@ -42,10 +38,6 @@ impl Players {
     }
 
     /// Plays a scene whose programs need not do what it says; what became of each start.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be played.
     pub fn play(&self, scene: &Scene, side: Side, watch: Watch) -> Result<Vec<Start>> {
         let patience = if side == Side::Ports { PATIENCE } else { PATIENCE_WITH_C };
         let options = Options { watch, mode: Mode::Observe(patience), ..Options::default() };
@@ -116,15 +108,21 @@ pub fn judge(outcome: &Start, stderr: &str) -> Option<Verdict> {
     }
 }
 
+/// How a program ended: `0`, `SIGINT`; nothing if it has not.
+pub fn end(start: &Start) -> String {
+    start.end.map(end_name).unwrap_or_default()
+}
+
+/// A program's terminal without what the kernel picks, and how it ended.
+pub fn terminal(start: &Start) -> Vec<String> {
+    let picked = Regex::new(r"\b(pid=|port=|127\.0\.0\.1:)\d+|(/tmp/file)\w{6}|(/var/tmp/)\d+").expect("a regular expression");
+    let lines = start.lines.iter().map(|line| picked.replace_all(line, "$1$2${3}N").into_owned());
+    lines.chain([format!("= {}", end(start))]).collect()
+}
+
 /// What a program has written to standard error, as its trace has it.
 pub fn stderr_of(start: &Start) -> String {
     start.traces.first().map(stderr).unwrap_or_default()
-}
-
-/// A line of a terminal without the numbers that the kernel picks.
-pub fn without_numbers(line: &str) -> String {
-    let picked = Regex::new(r"\b(pid=|port=|127\.0\.0\.1:)\d+|(/tmp/file)\w{6}|(/var/tmp/)\d+").expect("a regular expression");
-    picked.replace_all(line, "$1$2${3}N").into_owned()
 }
 
 fn stderr(trace: &Trace) -> String {

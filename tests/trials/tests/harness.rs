@@ -1,5 +1,6 @@
 //! The long runs in a small size, by the tool itself, and the tables of fixes; one binary for all.
 
+mod count;
 mod fixes;
 
 use std::fs;
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
     let no_originals = originals.is_none().then(|| "LAB_ORIGINALS names no folder of C programs".to_owned());
 
     let mut trials = fixes::trials();
+    trials.push(Trial::test("count", || {
+        count::a_count_past_its_largest_value_goes_on();
+        Ok(())
+    }));
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
         let title = ignored.as_ref().map_or(name.clone(), |reason| format!("{name} ({reason})"));
@@ -53,10 +58,10 @@ fn main() -> ExitCode {
     };
     for name in names {
         add(format!("faults/{name}"), &no_strace, &["faults", name, "--once"], &ports);
-        add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "6"], &ports);
+        add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "10"], &ports);
     }
     for family in FAMILIES {
-        add(format!("sessions/{family}"), &no_strace, &["sessions", family, "--count", "5", "--seed", "1"], &ports);
+        add(format!("sessions/{family}"), &no_strace, &["sessions", family, "--count", "4", "--seed", "1"], &ports);
         let compare = ["sessions", family, "--count", "12", "--seed", "2", "--originals", originals.as_deref().unwrap_or_default()];
         add(format!("sessions/live/{family}"), if no_originals.is_some() { &no_originals } else { &no_strace }, &compare, &ports);
     }

@@ -1,11 +1,11 @@
 //! The count of the two servers that print one goes on past its largest value, as C's int does.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lab::programs::{self, Build, Profile, root};
 use tempfile::TempDir;
+use trials::reverts::copy;
 
 const SERVERS: [&str; 2] = ["udpserver", "udpconnectserver"];
 
@@ -48,23 +48,9 @@ server  = 0
 ```
 ";
 
-/// Copies the programs' part of the workspace.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (name, to) = (entry.file_name(), to.join(entry.file_name()));
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to).unwrap();
-        } else if name != "target" && name != ".git" {
-            copy(&entry.path(), &to);
-        }
-    }
-}
-
-#[test]
-fn a_count_past_its_largest_value_goes_on() {
+pub fn a_count_past_its_largest_value_goes_on() {
     let (workspace, ports) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    copy(root(), workspace.path());
+    copy(root(), workspace.path()).unwrap();
     for name in SERVERS {
         let source = workspace.path().join(programs::find(name).unwrap().source());
         let text = fs::read_to_string(&source).unwrap();
