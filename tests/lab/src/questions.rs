@@ -7,10 +7,13 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use crate::args::one_of;
 use crate::programs::GROUPS;
+use crate::scene::Scene;
 
 /// A language of the READMEs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,53 @@ impl Language {
             Language::Chinese => ["见场景：", "依据：", "**说法 ", "。**"],
         }
     }
+}
+
+impl FromStr for Language {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Language, String> {
+        one_of(text, &[("en", Language::English), ("zh", Language::Chinese)])
+    }
+}
+
+/// The heading and the text above a scene, in this language if its text has it, else in English.
+///
+/// # Errors
+///
+/// If the README cannot be read.
+pub fn introduction(root: &Path, scene: &Scene, language: Language) -> Result<(String, String)> {
+    let text = |file: &Path| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {}", file.display()));
+    let chinese = scene.file.with_file_name(Language::Chinese.readme());
+    if language == Language::Chinese && scene.file.ends_with(Language::English.readme()) && root.join(&chinese).is_file() {
+        Ok(above(&text(&chinese)?, &format!("场景 [`{}`]", scene.name)))
+    } else {
+        Ok(above(&text(&scene.file)?, &format!("```scene {}", scene.name)))
+    }
+}
+
+/// The last heading above the line that begins so, and the paragraphs between: not those about a scene before.
+fn above(text: &str, begin: &str) -> (String, String) {
+    let (mut heading, mut paragraphs) = (String::new(), String::new());
+    let mut is_about_it = true;
+    for line in text.lines().take_while(|line| !line.starts_with(begin)) {
+        if let Some(title) = line.strip_prefix("## ").or(line.strip_prefix("### ")) {
+            title.clone_into(&mut heading);
+        }
+        if line.starts_with(['#', '`', '<', '场']) {
+            paragraphs.clear();
+            is_about_it = true;
+        } else if line.starts_with("**") {
+            is_about_it = false;
+        } else if line.is_empty() {
+            is_about_it = true;
+            paragraphs += "\n";
+        } else if is_about_it {
+            paragraphs += line;
+            paragraphs += "\n";
+        }
+    }
+    (heading, paragraphs.trim().to_owned())
 }
 
 /// A question with its answer, or a claim of the lectures or the notes.
@@ -157,6 +207,14 @@ fn join(lines: &[(usize, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_above_a_scene_is_found() {
+        let text = "## Lecture\nfor all\n### One\n\nTry *this*,\nand look.\n\nExpect?\n\n```scene a\n```\n\n**Notice.** it\nhere.\n\nAgain.\n\n```scene b\n```\n";
+        assert_eq!(above(text, "```scene a"), ("One".to_owned(), "Try *this*,\nand look.\n\nExpect?".to_owned()));
+        assert_eq!(above(text, "```scene b"), ("One".to_owned(), "Again.".to_owned()));
+        assert_eq!(above("### 一\n\n试试。\n\n场景 [`a`](x)\n", "场景 [`a`]"), ("一".to_owned(), "试试。".to_owned()));
+    }
 
     const ENGLISH: &str = "## Lecture 6\n\n```scene a\n**Claim C9.** not one\n```\n\n<a id=\"Q6-1\"></a>\n<details><summary><b>Q6-1</b> What does\n<code>recvfrom</code> do? (a reader)</summary>\n\nIt waits.\n\nShown by: `a`,\n`b-c`. More.\n\n</details>\n\n**Claim C2.** It is\nslow. Reference: a measurement.\n\nText.\n";
 

@@ -32,13 +32,7 @@ pub fn run(mut args: Args) -> Result<()> {
     let (mut words, mut language, mut count, mut pause) = (Vec::new(), Language::of_environment(), false, None::<u64>);
     while let Some(arg) = args.next()? {
         match arg {
-            Long("lang") => {
-                language = match args.text("lang")?.as_str() {
-                    "en" => Language::English,
-                    "zh" => Language::Chinese,
-                    other => bail!("--lang {other}: there are en and zh"),
-                }
-            }
+            Long("lang") => language = args.parse("lang")?,
             Long("all") => count = true,
             Long("pause") => pause = Some(args.parse("pause")?),
             Value(word) => words.push(text(word)?),
@@ -93,8 +87,9 @@ fn show(question: &Question, pause: Option<u64>) -> Result<()> {
         print(&format!("{bold}{}  {}{bold:#}  {at}\n\n", question.id, question.text))?;
     }
     if let Some(scene) = question.scenes.first() {
+        let language = if question.language == Language::Chinese { "zh" } else { "en" };
         let pause = pause.map(|pause| ["--pause".to_owned(), pause.to_string()]);
-        let args = [scene.clone()].into_iter().chain(pause.into_iter().flatten()).map(Into::into);
+        let args = ["--lang", language, scene].map(str::to_owned).into_iter().chain(pause.into_iter().flatten()).map(Into::into);
         replay::run(Args::new("lab replay", replay::HELP, args))?;
         print("\n")?;
     }

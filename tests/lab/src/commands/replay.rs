@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use lab::args::{Args, Long, Value, text, unexpected};
 use lab::player::{Observer, Options};
 use lab::programs::{self, Builds, Cast, Profile, Side};
+use lab::questions::{self, Language};
 use lab::sandbox::Isolation;
 use lab::scene::{self, Action, Scene, Step};
 use lab::signals;
@@ -22,6 +23,7 @@ Usage: cargo lab replay [SCENE|GROUP|FILE ...]
 
 Without a name it plays the scenes of the lectures, in their order.
 
+  --lang LANG      the texts in en or zh (that of the environment)
   --pause MS       pause before each step of a person (400 at a terminal, else 0)
   --limit S        how long a program may take for a step, in seconds (10)
   --profile NAME   which build of the programs: dev or release (dev)
@@ -32,10 +34,11 @@ Without a name it plays the scenes of the lectures, in their order.
 /// Runs `lab replay`.
 pub fn run(mut args: Args) -> Result<()> {
     let (mut names, mut pause, mut programs_folder, mut profile, mut namespaces) = (Vec::new(), None, None, Profile::Dev, true);
-    let mut options = Options::default();
+    let (mut options, mut language) = (Options::default(), Language::of_environment());
     while let Some(arg) = args.next()? {
         match arg {
             Long("pause") => pause = Some(args.parse("pause")?),
+            Long("lang") => language = args.parse("lang")?,
             Long("limit") => options.limit = Duration::from_secs(args.parse("limit")?),
             Long("profile") => profile = args.parse("profile")?,
             Long("programs") => programs_folder = Some(args.path("programs")?),
@@ -45,6 +48,7 @@ pub fn run(mut args: Args) -> Result<()> {
         }
     }
     let scenes = choose(&names)?;
+    let all = names.is_empty();
     if scenes.iter().any(|scene| scene.uses("strace")) {
         strace::available()?;
     }
@@ -60,10 +64,39 @@ pub fn run(mut args: Args) -> Result<()> {
         if index > 0 {
             anstream::println!();
         }
-        let mut screen = Screen::new(scene, pause);
+        let (title, text) = questions::introduction(programs::root(), scene, language).unwrap_or_else(|_| (scene.title.clone(), String::new()));
+        let lecture = scene.lecture().map(|number| match language {
+            Language::English => format!("Lecture {number}: "),
+            Language::Chinese => format!("第 {number} 讲："),
+        });
+        let lecture = lecture.filter(|lecture| !title.starts_with(lecture)).unwrap_or_default();
+        let mut screen = Screen::new(scene, pause, &format!("{lecture}{title}"), &text);
         isolation.play(scene, &Cast::new(scene, &builds, Side::Ports), &options, &mut screen)?.as_written()?;
     }
+    if all {
+        anstream::println!("\n{}", next(language));
+    }
     Ok(())
+}
+
+/// What to try after the lectures.
+fn next(language: Language) -> &'static str {
+    match language {
+        Language::English => {
+            "What to try next:
+  cargo lab ask                  the questions of the lectures and their readers, with answers
+  cargo lab read udpclient       a port, line by line
+  cargo lab strace two-clients   the system calls of each program
+  cargo lab sock --help          make the socket calls yourself"
+        }
+        Language::Chinese => {
+            "接下来可以试试：
+  cargo lab ask                  课程和读者的问题与答案
+  cargo lab read udpclient       逐行阅读一个移植
+  cargo lab strace two-clients   每个程序的系统调用
+  cargo lab sock --help          自己动手调用套接字函数"
+        }
+    }
 }
 
 /// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
@@ -98,10 +131,12 @@ struct Screen {
 const COLOURS: [AnsiColor; 5] = [AnsiColor::Green, AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Magenta, AnsiColor::Blue];
 
 impl Screen {
-    fn new(scene: &Scene, pause: Duration) -> Screen {
+    fn new(scene: &Scene, pause: Duration, title: &str, text: &str) -> Screen {
         let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
-        let about = if scene.section == scene.title { String::new() } else { format!("{}: ", scene.section.split(':').next().unwrap_or_default()) };
-        anstream::println!("{bold}{about}{}{bold:#}  {dim}{} in {}{dim:#}", scene.title, scene.name, scene.file.display());
+        anstream::println!("{bold}{title}{bold:#}  {dim}{} in {}{dim:#}", scene.name, scene.file.display());
+        if !text.is_empty() {
+            anstream::println!("{text}\n");
+        }
         let mut names: Vec<String> = Vec::new();
         for step in &scene.steps {
             if !names.contains(&step.actor) {
