@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict, Watch};
+use crate::verdict::{self, Kind, Players, Report, Side, Start, Verdict, Watch};
 use lab::programs;
 use lab::scene::{self, Scene, notation};
 use lab::signals;
@@ -534,16 +534,6 @@ pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
         }
     }
     Ok(cases)
-}
-
-/// What the cases of one program have shown.
-#[derive(Default)]
-pub struct Report {
-    pub tried: usize,
-    pub wrong: Vec<String>,
-    pub c: Tally,
-    /// How C differs, case by case.
-    pub in_c: Vec<String>,
 }
 
 /// Plays the cases of one program: the first is the one in which nothing happens.

@@ -39,7 +39,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
-use crate::verdict::{self, Kind, Players, Side, Start, Tally, Verdict, Watch};
+use crate::verdict::{self, Kind, Players, Report, Side, Start, Verdict, Watch};
 use lab::actor::end_name;
 use lab::placeholders::Placeholders;
 use lab::player::Options;
@@ -186,17 +186,6 @@ fn parse_lines(text: &str) -> Vec<String> {
     text.split(" | ").filter(|line| *line != "-").map(str::to_owned).collect()
 }
 
-/// What the faults of one program have shown.
-#[derive(Default)]
-pub struct Report {
-    pub tried: usize,
-    /// Those that end by a signal, as in C.
-    pub signals: usize,
-    pub wrong: Vec<String>,
-    pub c: Tally,
-    pub wrong_in_c: Vec<String>,
-}
-
 /// Tries the faults of one program, in its port and, if it is there, in the C program among ports; of
 /// each row the first fault only, or all.
 pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Report> {
@@ -231,7 +220,7 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Rep
         for fault in row.in_trace(baseline.trace(&row.process)).iter().take(few) {
             let verdict = try_out(fault, scene, players, side, baseline)?;
             report.c.count(verdict.as_ref().map(|verdict| verdict.kind));
-            report.wrong_in_c.extend(verdict.map(|verdict| format!("{fault}: {verdict}")));
+            report.in_c.extend(verdict.map(|verdict| format!("{fault}: {verdict}")));
         }
     }
     Ok(report)

@@ -101,8 +101,10 @@ struct Script {
     held: bool,
     /// Who has typed since the server was held: each types one line, or two would go on at once after fg.
     waiting: [bool; CLIENTS + 2],
-    /// Whether one client comes at a time, and the server reads at once.
+    /// Whether one client comes at a time.
     one_at_a_time: bool,
+    /// Whether the server is never held.
+    reads_at_once: bool,
 }
 
 impl Script {
@@ -156,7 +158,7 @@ impl Script {
                 self.step(who, "^Z");
                 self.step(who, "$ fg");
             }
-            Act::Suspend if self.started[SERVER] && !self.one_at_a_time => {
+            Act::Suspend if self.started[SERVER] && !self.reads_at_once => {
                 self.step(SERVER, "^Z");
                 self.held = true;
             }
@@ -165,12 +167,13 @@ impl Script {
     }
 }
 
-/// The session as the text of a scene. It ends with an honest client and a server of its own. In C a
-/// client that a stream server does not accept takes the reset of its connection for an answer; so if
-/// the session must be `defined` in C, there is none.
+/// The session as the text of a scene. It ends with an honest client and a server of its own. In C, who
+/// has a connection does not notice its errors; so if the session must be `defined` in C, there are none:
+/// a stream server has one client, which it accepts, and no client leaves before its answer.
 fn text(family: Family, acts: &[(usize, Act)], defined: bool) -> String {
     let one_at_a_time = defined && matches!(family, Family::Stream | Family::Upper);
-    let (cast, mut script) = (family.cast(), Script { one_at_a_time, ..Script::default() });
+    let reads_at_once = one_at_a_time || defined && family == Family::Connected;
+    let (cast, mut script) = (family.cast(), Script { one_at_a_time, reads_at_once, ..Script::default() });
     let first = [(SERVER, Act::Start(0)), (0, Act::Start(0))];
     let rest = [(SERVER, Act::Resume)].into_iter().chain((0..CLIENTS).map(|client| (client, Act::EndOfInput)));
     let honest = [(SERVER, Act::Start(0)), (HONEST, Act::Start(0)), (HONEST, Act::Type("g1".to_owned())), (HONEST, Act::EndOfInput), (SERVER, Act::Interrupt)];

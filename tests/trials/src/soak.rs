@@ -24,7 +24,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
 use crate::verdict::{Kind, Players, Verdict};
-use lab::actor::{Actor, ProcState, end_name};
+use lab::actor::{Actor, end_name};
 use lab::player::Stdout;
 use lab::programs::Cast;
 use lab::sandbox::Sandbox;
@@ -131,25 +131,26 @@ impl Load {
             Via::Stream if is_connected => "read",
             Via::Stream | Via::Http => "accept",
         };
-        server.states().iter().any(|pulse: &ProcState| pulse.is_in(call))
+        server.states().iter().any(|state| state.is_in(call))
     }
 
     /// Sends so many messages; what is wrong with the server.
     pub fn carry(&self, players: &Players, messages: usize) -> Result<Option<Verdict>> {
         let _stage = Sandbox::new(players.isolation, &Cast::of_ports(&players.builds.ports))?;
         let mut server = self.start(Stdout::File)?;
-        wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
+        if let Err(error) = wait(&mut server, "the server to start", |server| self.is_at_rest(server, false)) {
+            return Ok(Some(Verdict::new(Kind::Wrong, format!("{error:#}"))));
+        }
         let mut clients = (0..self.kind.clients()).map(|number| self.connect(number)).collect::<Result<Vec<_>>>()?;
         let first = messages.div_ceil(10);
         let mut sizes = Vec::new();
         for numbers in [0..first, first..messages] {
-            if let Some(why) = self.exchange(&mut clients, numbers)? {
+            let rests = |server: &mut Actor| wait(server, "the server to wait for the next message", |server| self.is_at_rest(server, true));
+            if let Err(error) = self.exchange(&mut clients, numbers).and_then(|()| rests(&mut server)) {
+                signals::check()?;
                 server.look()?;
-                let kind = if server.end().is_some() { Kind::Crashes } else { Kind::Wrong };
-                return Ok(Some(Verdict::new(kind, format!("{why}; {}", server.end().map_or("it runs".to_owned(), end_name)))));
-            }
-            if let Err(error) = wait(&mut server, "the server to wait for the next message", |server| self.is_at_rest(server, true)) {
-                return Ok(Some(Verdict::new(Kind::Loops, error.to_string())));
+                let state = server.end().map_or("runs".to_owned(), |end| format!("ended with {}", end_name(end)));
+                return Ok(Some(Verdict::new(Kind::Wrong, format!("{error:#}; it {state}"))));
             }
             sizes.push(size(server.pid())?);
         }
@@ -176,12 +177,11 @@ impl Load {
         Ok(socket.into())
     }
 
-    /// Sends the messages of these numbers, some under way at a time; what is wrong with an answer.
-    fn exchange(&self, clients: &mut [File], numbers: Range<usize>) -> Result<Option<String>> {
+    /// Sends the messages of these numbers, some under way at a time; an error if an answer is wrong.
+    fn exchange(&self, clients: &mut [File], mut numbers: Range<usize>) -> Result<()> {
         let (window, count) = (self.kind.under_way(), clients.len());
         let mut connection = None;
         let mut under_way = VecDeque::new();
-        let (end, mut numbers) = (numbers.end, numbers);
         while !numbers.is_empty() || !under_way.is_empty() {
             signals::check()?;
             while under_way.len() < window
@@ -194,27 +194,25 @@ impl Load {
                     message = format!("GET /{message}{:.<1$} HTTP/1.1\r\n\r\n", "", if number % 50 == 3 { 5000 } else { 0 });
                     connection = Some(self.connect(number)?);
                 }
-                if let Err(error) = connection.as_mut().unwrap_or_else(|| &mut clients[number % count]).write_all(message.as_bytes()) {
-                    return Ok(Some(format!("message {number} of {end} cannot be sent: {error}")));
-                }
+                let client = connection.as_mut().unwrap_or_else(|| &mut clients[number % count]);
+                client.write_all(message.as_bytes()).with_context(|| format!("message {number} cannot be sent"))?;
                 under_way.push_back(number);
             }
             let Some(number) = under_way.pop_front() else { break };
             let answer = (self.answer)(&message(number));
             let (client, mut received) = (connection.as_mut().unwrap_or_else(|| &mut clients[number % count]), vec![0; answer.len() + 1]);
-            let outcome = match self.kind {
+            match self.kind {
                 Via::Udp(..) | Via::Dgram => client.read(&mut received).map(|len| received.truncate(len)),
                 Via::Stream => client.read_exact(&mut received[..answer.len()]).map(|()| received.truncate(answer.len())),
                 Via::Http => {
                     received.clear();
                     client.read_to_end(&mut received).map(drop)
                 }
-            };
-            if outcome.is_err() || received != answer.as_bytes() {
-                return Ok(Some(format!("message {number} of {end} is answered {:?} ({outcome:?})", String::from_utf8_lossy(&received[..received.len().min(100)]))));
             }
+            .with_context(|| format!("message {number} is not answered"))?;
+            ensure!(received == answer.as_bytes(), "message {number} is answered {:?}", String::from_utf8_lossy(&received[..received.len().min(100)]));
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Some leave: without a word, without their answer, with a reset.
@@ -251,14 +249,16 @@ impl Load {
             wait(&mut server, "the server to start", |server| self.is_at_rest(server, false))?;
         }
         let (start, mut due, mut interrupted) = (Instant::now(), None, None);
-        let (mut sent, mut answered, mut buffer) = (0, 0, [0; 4096]);
-        while server.end().is_none() && interrupted.unwrap_or(start).elapsed() < LIMIT {
+        let (mut sent, mut answered) = (0, 0);
+        loop {
             while sent < answered + self.kind.under_way() && !early && socket.send(message(sent).as_bytes()).is_ok() {
                 sent += 1;
             }
-            match receive_all(&socket, &mut buffer, |received, number| received == (self.answer)(&message(answered + number)).as_bytes()) {
-                Ok(more) => answered += more,
-                Err(error) => return Ok(Some(Verdict::new(Kind::Wrong, format!("after {answered} answers {error:#}")))),
+            if let Err(error) = self.receive(&socket, &mut answered) {
+                return Ok(Some(Verdict::new(Kind::Wrong, format!("{error:#}"))));
+            }
+            if server.end().is_some() || interrupted.unwrap_or(start).elapsed() > LIMIT {
+                break;
             }
             if answered >= answers && due.is_none() {
                 due = Some(Instant::now() + Duration::from_micros(later));
@@ -269,11 +269,27 @@ impl Load {
             }
             server.look()?;
         }
-        answered += receive_all(&socket, &mut buffer, |_, _| true)?;
         if interrupted.is_none() {
             return Ok(Some(Verdict::new(Kind::Hangs, format!("it gave {answered} answers to {sent} messages"))));
         }
         Ok(self.judge(&mut server, answered, stdout))
+    }
+
+    /// Takes the answers that are there; an error if one is wrong.
+    fn receive(&self, socket: &UdpSocket, answered: &mut usize) -> Result<()> {
+        let mut buffer = [0; 4096];
+        loop {
+            match socket.recv(&mut buffer) {
+                Ok(len) => {
+                    ensure!(buffer[..len] == *(self.answer)(&message(*answered)).as_bytes(), "message {answered} is answered {:?}", String::from_utf8_lossy(&buffer[..len]));
+                    *answered += 1;
+                }
+                // The server has not bound its port yet, or has ended.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error).context("cannot receive"),
+            }
+        }
     }
 
     /// What is wrong with a server that was interrupted after so many answers.
@@ -282,9 +298,8 @@ impl Load {
             return Some(Verdict::new(Kind::Hangs, format!("it does not end at ^C after {answers} answers")));
         }
         let end = server.end().map(end_name).unwrap_or_default();
-        let screen = String::from_utf8_lossy(server.screen()).into_owned();
-        let printed = if stdout == Stdout::File { fs::read(format!("{}.stdout", self.program)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default() } else { screen };
-        judge_end(self.prints, &end, &printed, answers)
+        let printed = if stdout == Stdout::File { fs::read(format!("{}.stdout", self.program)).unwrap_or_default() } else { server.screen().to_owned() };
+        judge_end(self.prints, &end, &String::from_utf8_lossy(&printed), answers)
     }
 }
 
@@ -331,23 +346,6 @@ fn udp(server: u16) -> Result<UdpSocket> {
     }
     socket.connect((Ipv4Addr::LOCALHOST, server))?;
     Ok(socket)
-}
-
-/// Takes the answers that are there: how many. Each must be right.
-fn receive_all(socket: &UdpSocket, buffer: &mut [u8], is_right: impl Fn(&[u8], usize) -> bool) -> Result<usize> {
-    let mut number = 0;
-    loop {
-        match socket.recv(buffer) {
-            Ok(len) => {
-                ensure!(is_right(&buffer[..len], number), "an answer is {:?}", String::from_utf8_lossy(&buffer[..len]));
-                number += 1;
-            }
-            // The server has not bound its port yet, or has ended.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(number),
-            Err(error) => return Err(error).context("cannot receive"),
-        }
-    }
 }
 
 /// Waits until `done`.

@@ -133,6 +133,18 @@ fn stderr(trace: &Trace) -> String {
     writes.filter(|found| found[1] == *"2" || copy == Some(&found[1])).map(|found| found[2].replace("\\n", "\n")).collect()
 }
 
+/// What a run on one program has shown.
+#[derive(Default)]
+pub struct Report {
+    pub tried: usize,
+    /// Of these, how many ended by a signal as in C.
+    pub signals: usize,
+    pub wrong: Vec<String>,
+    pub c: Tally,
+    /// How C differs.
+    pub in_c: Vec<String>,
+}
+
 /// How often a program did as it should, and how often what else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
