@@ -3,7 +3,6 @@
 //! with the reason after its name.
 
 mod cli;
-mod http;
 mod isolation;
 mod scenes;
 mod support;
@@ -15,15 +14,11 @@ use support::{Builds, Machine};
 
 fn main() -> ExitCode {
     let arguments = support::arguments();
-    if let Some(end) = http::in_its_own_process(&arguments) {
-        return end;
-    }
     let machine = Machine::look();
     let builds = Builds::make(&arguments);
     let mut trials = Vec::new();
     trials.extend(cli::trials(&machine));
     trials.extend(isolation::trials(&machine, &builds));
-    trials.extend(http::trials(&builds));
     trials.extend(scenes::trials(&machine, &builds));
     trials.extend(traces::trials(&machine, &builds));
     let conclusion = libtest_mimic::run(&arguments, trials);
