@@ -85,3 +85,13 @@ pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
 pub fn text(value: OsString) -> Result<String> {
     value.string().map_err(|error| anyhow!("{error}"))
 }
+
+/// The value of this name; which names there are, if it is none of them.
+///
+/// # Errors
+///
+/// One line that lists the names.
+pub fn one_of<T: Copy>(name: &str, values: &[(&str, T)]) -> std::result::Result<T, String> {
+    let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    found.ok_or_else(|| format!("it is one of {}", values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))
+}

@@ -1,8 +1,10 @@
 //! `lab`: plays the scenes of the READMEs with the real programs.
 //!
-//! Data flows one way: a README's text becomes a [`scene::Scene`], [`programs`] builds what it
-//! names, a [`sandbox::Stage`] gives it a network and folders of its own, and [`play`] lets each
-//! step happen at an [`actor::Actor`]'s terminal.
+//! Data flows one way. A README's text becomes a [`scene::Scene`]. A [`programs::Cast`] says which binary
+//! plays each actor. A [`sandbox::Sandbox`] gives the scene a network and folders of its own, as far as the
+//! machine's [`sandbox::Isolation`] allows. The [`player`] lets each step happen at an [`actor::Actor`]'s
+//! terminal and returns what was [`player::Played`], with the [`trace`]s, which [`compare`] holds to the
+//! [`golden`]s or to those of the C programs.
 
 pub mod actor;
 pub mod args;
@@ -15,6 +17,7 @@ pub mod placeholders;
 pub mod player;
 pub mod proc;
 pub mod programs;
+pub mod questions;
 pub mod sandbox;
 pub mod scene;
 pub mod signals;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anstyle::Style;
 use anyhow::{Result, bail};
 
-use commands::{comparison, read, replay};
+use commands::{ask, comparison, read, replay};
 use lab::args::Args;
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
@@ -25,6 +25,7 @@ Usage: cargo lab COMMAND ...
 
   list     the programs and the scenes
   replay   play scenes
+  ask      answer a question: play its scene, and show the answer
   read     show a port, beside its C original if it has that
   strace   trace the programs of a scene, beside the C programs if they are there
   check    check that the programs make the calls of the goldens, or of the C programs
@@ -45,6 +46,7 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
     match command {
         "list" => list(),
         "replay" => replay::run(Args::new("lab replay", replay::HELP, args)),
+        "ask" => ask::run(Args::new("lab ask", ask::HELP, args)),
         "read" => read::run(Args::new("lab read", read::HELP, args)),
         "strace" => comparison::strace(Args::new("lab strace", comparison::STRACE_HELP, args)),
         "check" => comparison::check(Args::new("lab check", comparison::CHECK_HELP, args)),

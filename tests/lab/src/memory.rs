@@ -11,6 +11,8 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use regex_lite::Regex;
 
+use crate::args::one_of;
+
 use crate::scene::Scene;
 
 /// What watches the programs' memory.
@@ -22,14 +24,10 @@ pub enum Tool {
 }
 
 impl FromStr for Tool {
-    type Err = &'static str;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Tool, &'static str> {
-        match text {
-            "memcheck" => Ok(Tool::Memcheck),
-            "asan" => Ok(Tool::Asan),
-            _ => Err("it is one of memcheck, asan"),
-        }
+    fn from_str(text: &str) -> Result<Tool, String> {
+        one_of(text, &[("memcheck", Tool::Memcheck), ("asan", Tool::Asan)])
     }
 }
 

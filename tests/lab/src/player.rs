@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use similar::TextDiff;
 
 use crate::actor::{Actor, ProcState, end_name};
+use crate::args::one_of;
 use crate::memory::Tool;
 use crate::placeholders::Placeholders;
 use crate::programs::{self, Cast};
@@ -93,15 +94,10 @@ pub enum Stdout {
 }
 
 impl FromStr for Stdout {
-    type Err = &'static str;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Stdout, &'static str> {
-        match text {
-            "terminal" => Ok(Stdout::Terminal),
-            "pipe" => Ok(Stdout::Pipe),
-            "file" => Ok(Stdout::File),
-            _ => Err("it is one of terminal, pipe, file"),
-        }
+    fn from_str(text: &str) -> Result<Stdout, String> {
+        one_of(text, &[("terminal", Stdout::Terminal), ("pipe", Stdout::Pipe), ("file", Stdout::File)])
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::{self, IsTerminal};
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use crate::args::one_of;
 use crate::scene::Scene;
 
 /// The group folders, in the order in which they are listed.
@@ -88,14 +90,10 @@ impl Profile {
 }
 
 impl FromStr for Profile {
-    type Err = &'static str;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Profile, &'static str> {
-        match text {
-            "dev" => Ok(Profile::Dev),
-            "release" => Ok(Profile::Release),
-            _ => Err("it is one of dev, release"),
-        }
+    fn from_str(text: &str) -> Result<Profile, String> {
+        one_of(text, &[("dev", Profile::Dev), ("release", Profile::Release)])
     }
 }
 
@@ -185,7 +183,10 @@ impl Build<'_> {
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.current_dir(self.root).args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        command.current_dir(self.root).args(["build", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        if self.quiet || !io::stderr().is_terminal() {
+            command.arg("--quiet");
+        }
         if self.asan {
             // The option is not stable, and a stable compiler takes it only if told to. A target is
             // named so that it is for the programs, not for what cargo runs to build them; what is built

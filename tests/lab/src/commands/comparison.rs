@@ -144,6 +144,8 @@ pub fn check(mut args: Args) -> Result<()> {
     strace::available()?;
     let all = scene::read_all(programs::root())?;
     let mut scenes = select(&all, &wanted)?;
+    // A scene that runs none of our programs has nothing to compare.
+    scenes.retain(|scene| !scene.programs().is_empty());
     // Before anything is built, which may take long.
     let c = originals_folder.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
     if let (Some(c), Some(folder)) = (&c, &originals_folder) {

@@ -1,5 +1,6 @@
 //! What `lab` is told on its command line, a module for each command or family of them.
 
+pub mod ask;
 pub mod comparison;
 pub mod read;
 pub mod replay;

@@ -21,8 +21,9 @@ use tempfile::TempDir;
 use crate::support::{self, Machine, Running};
 
 /// Name, test, and whether it needs two labs that play at once.
-const TESTS: [(&str, fn(), bool); 16] = [
+const TESTS: [(&str, fn(), bool); 17] = [
     ("list_names_every_program", list_names_every_program, false),
+    ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, false),
     ("an_unknown_scene_is_named", an_unknown_scene_is_named, false),
     ("an_unknown_program_is_named", an_unknown_program_is_named, false),
     ("a_missing_program_is_named", a_missing_program_is_named, false),
@@ -87,6 +88,27 @@ fn list_names_every_program() {
         assert!(text.contains(&format!("  {} ", program.name)), "{} is missing", program.name);
     }
     assert!(!text.contains('\x1b'), "colour in a pipe");
+}
+
+fn a_question_is_answered_in_both_languages() {
+    let ask = |args: &[&str]| {
+        let output = lab(&[&["ask"], args].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (language, question, answer) in
+        [("en", "May one connect a UDP socket several times?", "The last peer counts"), ("zh", "可以对一个 UDP 套接字进行多次 connect 操作吗？", "以最后一次的对端为准")]
+    {
+        let text = ask(&["q14-1", "--lang", language]);
+        let places = [question, "client | connect 127.0.0.1:9501", answer].map(|part| text.find(part).unwrap_or_else(|| panic!("no '{part}' in {text}")));
+        assert!(places.is_sorted(), "{text}");
+    }
+    let several = ask(&["--lang", "en", "多次", "CONNECT"]);
+    assert!(several.contains("Q14-1 ") && several.contains("Q14-r68 ") && !several.contains("Q14-2 "), "{several}");
+    assert!(ask(&["--lang", "en"]).contains("  Q6-1 "));
+    assert!(ask(&["--all", "--lang", "en"]).starts_with("78 questions: "));
+    let text = complaint(&lab(&["ask", "no", "such", "question"]));
+    assert_eq!(text, "lab: no question has the id or the words 'no such question'; 'cargo lab ask' lists them\n");
 }
 
 fn an_unknown_scene_is_named() {
@@ -299,8 +321,8 @@ fn a_signal_ends_a_pause() {
     command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
     let mut lab = Running::start(with_default_signals(&mut command).stdout(Stdio::null())).unwrap();
     let pid = lab.id() as i32;
-    // poll's first argument is NULL: nothing is waited for but time.
-    let pauses = || proc::blocked_in(pid) == Some((nix::libc::SYS_poll, 0));
+    // poll for no descriptor, for 60,000 milliseconds.
+    let pauses = || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|text| text.split(' ').skip(2).take(2).eq(["0x0", "0xea60"]));
     wait_until("the pause", pauses);
     kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
     wait_until("its end", || lab.try_wait().unwrap().is_some_and(|end| end.signal() == Some(Signal::SIGINT as i32)));

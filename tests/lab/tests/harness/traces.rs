@@ -19,7 +19,8 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let originals = env::var("LAB_ORIGINALS").ok();
     let c = originals.as_ref().map(|folder| programs::look_for(Path::new(folder), &PROGRAMS.map(|program| program.name)).unwrap_or_else(|error| panic!("LAB_ORIGINALS: {error:#}")));
     let mut trials = Vec::new();
-    for scene in &scenes {
+    // A scene that runs none of our programs has nothing to compare.
+    for scene in scenes.iter().filter(|scene| !scene.programs().is_empty()) {
         let lacking = machine.no_strace.clone().or_else(|| scene.tools().into_iter().find_map(support::missing));
         let no_originals = c.as_ref().and_then(|c| programs::missing(c, &scene.programs())).map(|missing| format!("no {missing} in LAB_ORIGINALS"));
         let mut add = |name: String, ignored: Option<String>, options: Vec<&str>| {

@@ -1,0 +1,136 @@
+//! `lab ask`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anstyle::Style;
+use anyhow::{Result, bail};
+
+use super::replay;
+use lab::args::{Args, Long, Value, text, unexpected};
+use lab::programs::root;
+use lab::questions::{self, Language, Question};
+
+pub const HELP: &str = "\
+Answers the questions of the lectures, the notes and their readers
+
+Usage: cargo lab ask [ID|WORDS ...]
+
+  cargo lab ask               lists the questions
+  cargo lab ask Q14-1         shows the question, plays a scene, and shows the answer
+  cargo lab ask C12           the same for a claim of the sources
+  cargo lab ask second client the same for the question with these words, in English or in Chinese
+
+  --lang LANG      en or zh (that of the environment)
+  --all            count the questions and the claims
+  --pause MS       pause before each step of a person (400 at a terminal, else 0)
+";
+
+/// Runs `lab ask`.
+pub fn run(mut args: Args) -> Result<()> {
+    let (mut words, mut language, mut count, mut pause) = (Vec::new(), Language::of_environment(), false, None::<u64>);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("lang") => {
+                language = match args.text("lang")?.as_str() {
+                    "en" => Language::English,
+                    "zh" => Language::Chinese,
+                    other => bail!("--lang {other}: there are en and zh"),
+                }
+            }
+            Long("all") => count = true,
+            Long("pause") => pause = Some(args.parse("pause")?),
+            Value(word) => words.push(text(word)?),
+            other => return Err(unexpected(other, "lab ask")),
+        }
+    }
+    let all = questions::read_all(root(), language)?;
+    if count {
+        return print(&counts(&all, language));
+    }
+    if words.is_empty() {
+        let questions: Vec<&Question> = all.iter().filter(|question| !question.is_claim()).collect();
+        print(&list(&questions))?;
+        return print(match language {
+            Language::English => "\n'cargo lab ask ID' plays a scene and shows the answer; 'cargo lab ask --all' counts.\n",
+            Language::Chinese => "\n'cargo lab ask ID' 演示场景并给出答案，'cargo lab ask --all' 统计。\n",
+        });
+    }
+    let ids = find(&words)?;
+    let found: Vec<&Question> = all.iter().filter(|question| ids.contains(&question.id)).collect();
+    match found.as_slice() {
+        [] => bail!("no question has the id or the words '{}'; 'cargo lab ask' lists them", words.join(" ")),
+        [question] => show(question, pause),
+        several => print(&list(several)),
+    }
+}
+
+/// The ids of the questions that have all these words in one of the languages; of the one with this id.
+fn find(words: &[String]) -> Result<BTreeSet<String>> {
+    let mut ids = BTreeSet::new();
+    for language in [Language::English, Language::Chinese] {
+        for question in questions::read_all(root(), language)? {
+            if matches!(words, [id] if id.eq_ignore_ascii_case(&question.id)) {
+                return Ok(BTreeSet::from([question.id]));
+            }
+            let text = question.text.to_lowercase();
+            if words.iter().all(|word| text.contains(&word.to_lowercase())) {
+                ids.insert(question.id);
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// The question, its first scene, and the answer.
+fn show(question: &Question, pause: Option<u64>) -> Result<()> {
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    let at = format!("{dim}{}:{}{dim:#}", question.file.display(), question.line);
+    if question.is_claim() {
+        print(&format!("{bold}{}{bold:#}  {at}\n\n", question.id))?;
+    } else {
+        print(&format!("{bold}{}  {}{bold:#}  {at}\n\n", question.id, question.text))?;
+    }
+    if let Some(scene) = question.scenes.first() {
+        let pause = pause.map(|pause| ["--pause".to_owned(), pause.to_string()]);
+        let args = [scene.clone()].into_iter().chain(pause.into_iter().flatten()).map(Into::into);
+        replay::run(Args::new("lab replay", replay::HELP, args))?;
+        print("\n")?;
+    }
+    print(&format!("{}\n", question.answer))
+}
+
+/// A line for each, under the README that it is in.
+fn list(questions: &[&Question]) -> String {
+    let bold = Style::new().bold();
+    let mut out = String::new();
+    let mut file = None;
+    for question in questions {
+        if file != Some(&question.file) {
+            file = Some(&question.file);
+            let _ = writeln!(out, "{bold}{}{bold:#}", question.file.display());
+        }
+        let _ = writeln!(out, "  {:<8} {}", question.id, question.text);
+    }
+    out
+}
+
+fn counts(all: &[Question], language: Language) -> String {
+    let count = |is_claim: bool, by_scene: bool| all.iter().filter(|question| question.is_claim() == is_claim && question.scenes.is_empty() != by_scene).count();
+    let [questions, claims] = [false, true].map(|is_claim| (count(is_claim, true), count(is_claim, false)));
+    let scenes = all.iter().flat_map(|question| &question.scenes).collect::<BTreeSet<_>>().len();
+    let line = |(shown, told): (usize, usize), english: &str, chinese: &str| match language {
+        Language::English => format!("{} {english}: {shown} by scenes, {told} by a reference\n", shown + told),
+        Language::Chinese => format!("{} {chinese}：{shown} 个由场景演示，{told} 个有依据\n", shown + told),
+    };
+    let used = match language {
+        Language::English => format!("{scenes} scenes show them\n"),
+        Language::Chinese => format!("共用到 {scenes} 个场景\n"),
+    };
+    line(questions, "questions", "个问题") + &line(claims, "claims", "个说法") + &used
+}
+
+fn print(text: &str) -> Result<()> {
+    Ok(anstream::stdout().write_all(text.as_bytes())?)
+}

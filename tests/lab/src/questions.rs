@@ -1,0 +1,206 @@
+//! The questions that the READMEs answer, and the claims that they put right, in English and Chinese.
+//!
+//! A question is a folded block, a claim a paragraph; each ends with the scenes that show its answer, or with
+//! a reference. The first line of a README.zh.md holds the [`stamp`] of the README.md that it was last
+//! compared with: a test fails when the English text has changed since, and prints the new stamp.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::programs::GROUPS;
+
+/// A language of the READMEs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    /// That of the environment.
+    pub fn of_environment() -> Language {
+        let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(env::var_os).find(|value| !value.is_empty());
+        if set.is_some_and(|value| value.to_string_lossy().starts_with("zh")) { Language::Chinese } else { Language::English }
+    }
+
+    /// The name of a README in this language.
+    pub fn readme(self) -> &'static str {
+        match self {
+            Language::English => "README.md",
+            Language::Chinese => "README.zh.md",
+        }
+    }
+
+    /// What comes before the names of scenes, before a reference, and before and after a claim's number.
+    fn words(self) -> [&'static str; 4] {
+        match self {
+            Language::English => ["Shown by: ", "Reference: ", "**Claim ", ".**"],
+            Language::Chinese => ["见场景：", "依据：", "**说法 ", "。**"],
+        }
+    }
+}
+
+/// A question with its answer, or a claim of the lectures or the notes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// `Q14-1`; `C12` if it is a claim.
+    pub id: String,
+    /// The question and its source; of a claim nothing.
+    pub text: String,
+    /// As in the README, the scenes at its end included.
+    pub answer: String,
+    pub scenes: Vec<String>,
+    pub has_reference: bool,
+    pub language: Language,
+    /// The README, relative to the workspace's root.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+impl Question {
+    pub fn is_claim(&self) -> bool {
+        self.id.starts_with('C')
+    }
+}
+
+/// The questions and claims of all groups in this language, in the groups' order.
+///
+/// # Errors
+///
+/// If a README cannot be read, or a question in it is not complete.
+pub fn read_all(root: &Path, language: Language) -> Result<Vec<Question>> {
+    let mut questions = Vec::new();
+    for group in GROUPS {
+        let file = Path::new(group).join(language.readme());
+        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
+        questions.extend(parse(&file, &text, language)?);
+    }
+    Ok(questions)
+}
+
+/// The questions and claims in the text of one README.
+///
+/// # Errors
+///
+/// If a question is not complete.
+pub fn parse(file: &Path, text: &str, language: Language) -> Result<Vec<Question>> {
+    let [_, _, before, after] = language.words();
+    let mut questions = Vec::new();
+    let lines = prose(text);
+    let mut rest = lines.as_slice();
+    while let Some(&(number, line)) = rest.first() {
+        let at = || format!("{}:{number}", file.display());
+        let (id, text, answer, used) = if line.starts_with("<details><summary>") {
+            let used = rest.iter().position(|(_, line)| *line == "</details>").with_context(|| format!("{}: no </details>", at()))?;
+            let block = join(&rest[..used]);
+            let (head, answer) = block.split_once("</summary>").with_context(|| format!("{}: no </summary>", at()))?;
+            let head = head.strip_prefix("<details><summary><b>").and_then(|head| head.split_once("</b> "));
+            let (id, text) = head.with_context(|| format!("{}: not <summary><b>ID</b> QUESTION</summary>", at()))?;
+            (id.to_owned(), text.replace("<code>", "`").replace("</code>", "`").replace('\n', " "), answer.trim().to_owned(), used + 1)
+        } else if let Some((id, _)) = line.strip_prefix(before).and_then(|rest| rest.split_once(after)) {
+            let used = rest.iter().position(|(_, line)| line.is_empty()).unwrap_or(rest.len());
+            (id.to_owned(), String::new(), join(&rest[..used]), used)
+        } else {
+            rest = &rest[1..];
+            continue;
+        };
+        let (scenes, has_reference) = shown(&answer, language);
+        if scenes.is_empty() && !has_reference {
+            bail!("{}: {id} has neither scenes nor a reference", at());
+        }
+        questions.push(Question { id, text, answer, scenes, has_reference, language, file: file.to_owned(), line: number });
+        rest = &rest[used..];
+    }
+    Ok(questions)
+}
+
+/// The lines of a README with their numbers, those of its blocks left out.
+pub fn prose(text: &str) -> Vec<(usize, &str)> {
+    let mut is_block = false;
+    let outside = |(_, line): &(usize, &str)| {
+        let is_border = line.starts_with("```");
+        is_block ^= is_border;
+        !is_block && !is_border
+    };
+    (1..).zip(text.lines()).filter(outside).collect()
+}
+
+/// What a README.zh.md remembers of its README.md: a checksum of all that is not in a block.
+pub fn stamp(english: &str) -> String {
+    // FNV-1a, as it is short.
+    let hash = join(&prose(english)).bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
+}
+
+/// The stamp that a README.zh.md has in its first line.
+pub fn stamp_of_twin(chinese: &str) -> Option<&str> {
+    chinese.lines().next()?.strip_prefix("<!-- README.md ")?.strip_suffix(" -->")
+}
+
+/// The scenes that an answer names, and whether it has a reference.
+fn shown(answer: &str, language: Language) -> (Vec<String>, bool) {
+    let [shown, reference, ..] = language.words();
+    // A line may end after the colon.
+    let answer = answer.replace('\n', " ");
+    let names = answer.rsplit_once(shown).map(|(_, names)| names.split(['.', '。']).next().unwrap_or_default()).unwrap_or_default();
+    (names.split('`').skip(1).step_by(2).map(str::to_owned).collect(), answer.contains(reference))
+}
+
+fn join(lines: &[(usize, &str)]) -> String {
+    lines.iter().map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENGLISH: &str = "## Lecture 6\n\n```scene a\n**Claim C9.** not one\n```\n\n<a id=\"Q6-1\"></a>\n<details><summary><b>Q6-1</b> What does\n<code>recvfrom</code> do? (a reader)</summary>\n\nIt waits.\n\nShown by: `a`,\n`b-c`. More.\n\n</details>\n\n**Claim C2.** It is\nslow. Reference: a measurement.\n\nText.\n";
+
+    fn english(text: &str) -> Result<Vec<Question>> {
+        parse(Path::new("udp-basic/README.md"), text, Language::English)
+    }
+
+    #[test]
+    fn questions_and_claims() {
+        let [question, claim] = english(ENGLISH).unwrap().try_into().unwrap();
+        assert_eq!((question.id.as_str(), question.text.as_str(), question.line), ("Q6-1", "What does `recvfrom` do? (a reader)", 8));
+        assert_eq!(question.answer, "It waits.\n\nShown by: `a`,\n`b-c`. More.");
+        assert_eq!((question.scenes.as_slice(), question.has_reference), (["a".to_owned(), "b-c".to_owned()].as_slice(), false));
+        assert_eq!((claim.id.as_str(), claim.answer.as_str()), ("C2", "**Claim C2.** It is\nslow. Reference: a measurement."));
+        assert!(claim.scenes.is_empty() && claim.has_reference && claim.is_claim() && !question.is_claim());
+    }
+
+    #[test]
+    fn chinese() {
+        let text = "<details><summary><b>Q6-1</b> 怎么办？（第 6 讲）</summary>\n\n超时。见场景：`a`、`b`。\n\n</details>\n\n**说法 C2。** 不慢。依据：测量。";
+        let [question, claim] = parse(Path::new("udp-basic/README.zh.md"), text, Language::Chinese).unwrap().try_into().unwrap();
+        assert_eq!((question.text.as_str(), question.scenes.len(), claim.id.as_str(), claim.has_reference), ("怎么办？（第 6 讲）", 2, "C2", true));
+    }
+
+    #[test]
+    fn what_is_not_complete() {
+        for (text, why) in [
+            ("<details><summary><b>Q6-1</b> Why?</summary>\n\nSo.\n\n</details>", "README.md:1: Q6-1 has neither scenes nor a reference"),
+            ("\n**Claim C1.** No.", "README.md:2: C1 has neither"),
+            ("<details><summary><b>Q6-1</b> Why?</summary>", "no </details>"),
+            ("<details><summary><b>Q6-1</b> Why?\n</details>", "no </summary>"),
+            ("<details><summary>Why?</summary>\n</details>", "not <summary>"),
+        ] {
+            let error = english(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_that_of_the_prose() {
+        assert_eq!(stamp(ENGLISH), stamp(&ENGLISH.replace("not one", "something else")));
+        assert_ne!(stamp(ENGLISH), stamp(&ENGLISH.replace("slow", "quick")));
+        assert_eq!(stamp(""), "811c9dc5");
+        assert_eq!(stamp_of_twin("<!-- README.md 811c9dc5 -->\n# udp-basic"), Some("811c9dc5"));
+        assert_eq!(stamp_of_twin("# udp-basic\n<!-- README.md 811c9dc5 -->"), None);
+    }
+}
