@@ -192,8 +192,13 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Rep
     let mut report = Report::default();
     let mut baselines = BTreeMap::new();
     for (row, scene) in rows {
-        if !baselines.contains_key(&row.scene) {
-            baselines.insert(&row.scene, Baseline::of_ports(scene, players)?);
+        if let Entry::Vacant(entry) = baselines.entry(&row.scene) {
+            let options = Options { watch: Watch::Strace(None), ..Options::default() };
+            let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?;
+            if let Some(mismatch) = played.mismatch {
+                return Ok(Report { wrong: vec![mismatch], ..report });
+            }
+            entry.insert(Baseline { traces: played.into_traces(), parts: parts(scene) });
         }
     }
     report.wrong = gaps(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), |row| baselines[&row.scene].trace(&row.process));
@@ -226,7 +231,7 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Rep
     Ok(report)
 }
 
-/// A scene when nothing fails: its traces, and what each actor says and how it ends, by its name with a
+/// A scene when nothing fails, which with the ports must be as it is written: its traces, and what each actor says and how it ends, by its name with a
 /// number from its second start on.
 struct Baseline {
     traces: Vec<Trace>,
@@ -240,13 +245,6 @@ struct Part {
 }
 
 impl Baseline {
-    /// With the ports the scene must be as it is written.
-    fn of_ports(scene: &Scene, players: &Players) -> Result<Baseline> {
-        let options = Options { watch: Watch::Strace(None), ..Options::default() };
-        let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?;
-        Ok(Baseline { traces: played.as_written()?.into_traces(), parts: parts(scene) })
-    }
-
     /// Where a C program differs, as where the scene shows a fix, what it does is the baseline.
     fn of_c(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
         let mut baseline = Baseline { traces: Vec::new(), parts: parts(scene) };
