@@ -185,6 +185,7 @@ pub fn pair(c: Vec<Trace>, port: Vec<Trace>) -> Vec<(Trace, Trace)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::At;
 
     fn lines(names: &[&str]) -> Vec<Line> {
         names.iter().map(|name| (*name).into()).collect()
@@ -279,6 +280,21 @@ mod tests {
         let port = lines(&[C[0], "setsockopt(3) = 0", C[1], C[2], C[3]]);
         let text = judge(&lines(&C), &port, said.as_ref()).unwrap();
         assert_eq!(text, "they do not part, where the scene says 'differs: setsockopt; in C: close, here: write'");
+    }
+
+    #[test]
+    fn a_call_of_another_line_is_reported() {
+        let at = |text: &str, line| Line { text: text.into(), at: At { line, inside: None } };
+        let c = [at(C[0], Some(14)), at("write(4) = 1", Some(112)), at(C[2], None), at(C[3], Some(1))];
+        let places = |program: &str, socket, write, close| super::places(program, &rows(&c, &[at(C[0], socket), at("write(4) = 1", write), at(C[2], close), at(C[3], None)]));
+        let of = |program, socket, write, close| places(program, socket, write, close).map(|places| (places.same, places.late, places.elsewhere.join(" ")));
+        assert_eq!(of("upperserver", Some(14), Some(112), None), Some((2, 0, String::new())));
+        // lines.tsv says that this one is late.
+        assert_eq!(of("upperserver", Some(14), Some(113), None), Some((1, 1, String::new())));
+        assert_eq!(of("udpserver", Some(14), Some(113), None), Some((1, 0, "line 112 in C, line 113 here: write(4) = 1".into())));
+        assert_eq!(of("upperserver", Some(15), Some(112), None), Some((1, 0, "line 14 in C, line 15 here: socket(AF_INET) = 3".into())));
+        assert_eq!(of("upperserver", Some(14), Some(112), Some(9)), Some((2, 0, "no line in C, line 9 here: close(3) = 0".into())));
+        assert_eq!(of("upperserver", None, None, None), None);
     }
 
     #[test]

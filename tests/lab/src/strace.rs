@@ -35,11 +35,15 @@ pub fn wrap(words: &[String], injections: &[String], stacks: Stacks, log: &Path)
     if stacks != Stacks::None {
         wrapped.push("-k".to_owned());
     }
-    if stacks == Stacks::Own {
-        wrapped.extend(["-e".to_owned(), format!("trace=execve,?{}", OWN.join(",?"))]);
-    }
     // Of two for the same call strace takes the last.
-    for injection in theirs.into_iter().chain(injections.iter().map(String::as_str)) {
+    let injections: Vec<&str> = theirs.into_iter().chain(injections.iter().map(String::as_str)).collect();
+    if stacks == Stacks::Own {
+        // One that is not traced cannot be made to fail.
+        let injected = injections.iter().filter_map(|injection| injection.strip_prefix("inject=")?.split(':').next());
+        let calls: Vec<&str> = ["execve"].into_iter().chain(OWN).chain(injected).collect();
+        wrapped.extend(["-e".to_owned(), format!("trace=?{}", calls.join(",?"))]);
+    }
+    for injection in injections {
         wrapped.extend(["-e".to_owned(), injection.to_owned()]);
     }
     wrapped.extend(program.iter().cloned());

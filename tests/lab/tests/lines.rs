@@ -43,7 +43,7 @@ fn calls_are_on_their_originals_lines() {
         let code = code(program);
         for (line, call) in table.get(program.name).unwrap_or_else(|| panic!("{} is not in lines.tsv", program.name)) {
             let (call, line) = call.strip_suffix("+1").map_or((call.as_str(), *line), |call| (call, line + 1));
-            let names = SAME.iter().find(|(name, _)| name == call).map_or(call, |(_, names)| names);
+            let names = SAME.iter().find(|(name, _)| *name == call).map_or(call, |(_, names)| names);
             let called = Regex::new(&format!(r"\b({names})(::<[^>]*>)?\s*\(")).unwrap();
             if !code.get(line - 1).is_some_and(|code| called.is_match(code)) {
                 elsewhere.push(format!("{}:{line}: no call of {call} is here", program.name));

@@ -187,10 +187,13 @@ pub fn check(mut args: Args) -> Result<()> {
                 processes += 1;
                 calls += here_lines.iter().filter(|line| trace::is_call(line)).count();
                 let why = compare::judge(&in_c_lines, &here_lines, divergence);
-                let places = compare::places(&in_c.program, &compare::rows(&in_c_lines, &here_lines)).unwrap_or_default();
+                let comparable = compare::up_to_divergence(in_c_lines, &here_lines, divergence);
+                let places = compare::places(&in_c.program, &compare::rows(&comparable, &here_lines)).unwrap_or_default();
                 (total.same, total.late) = (total.same + places.same, total.late + places.late);
                 total.elsewhere.extend(places.elsewhere.iter().cloned());
-                wrong.extend(why.into_iter().chain(places.elsewhere).map(|why| format!("{}: {} ({}): {why}", scene.at(&scene.steps[0]), in_c.who, in_c.program)));
+                let more = places.elsewhere.len().saturating_sub(1);
+                let moved = places.elsewhere.into_iter().next().map(|first| if more == 0 { first } else { format!("{first}; and {more} more") });
+                wrong.extend(why.into_iter().chain(moved).map(|why| format!("{}: {} ({}): {why}", scene.at(&scene.steps[0]), in_c.who, in_c.program)));
             }
         }
     }
