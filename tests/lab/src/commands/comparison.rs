@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use lab::args::{Args, Long, Value, text, unexpected};
+use lab::args::{Args, Long, Value, nearest, text, unexpected};
 use lab::compare::{self, Places, Row};
 use lab::golden;
 use lab::player::{Mode, Options, Stdout, Watch};
@@ -22,7 +22,7 @@ use super::side::Side as Screen;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Plays a scene under strace; where it shows a fix, C programs may do something else.
-fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, options: &Options) -> Result<Vec<Trace>> {
+pub fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, options: &Options) -> Result<Vec<Trace>> {
     let mode = if side != Side::Ports && scene.diverges() { Mode::Observe(PATIENCE) } else { Mode::Enforce };
     let options = Options { watch: Watch::Strace(None), mode, ..options.clone() };
     Ok(isolation.play(scene, &Cast::new(scene, builds, side), &options, &mut ())?.as_written()?.into_traces())
@@ -69,7 +69,7 @@ pub fn strace(mut args: Args) -> Result<()> {
     let all = if is_file { scene::read_file(Path::new(&name))? } else { scene::read_all(programs::root())? };
     let scenes: Vec<&Scene> = all.iter().filter(|scene| is_file || scene.name == name || scene.programs().contains(&name.as_str())).collect();
     if scenes.is_empty() {
-        bail!("no scene or program is called '{name}'; 'cargo lab list' names them");
+        bail!("no scene or program is called '{name}'; {}", nearest(&name, all.iter().flat_map(|scene| scene.programs().into_iter().chain([scene.name.as_str()]))));
     }
     if let Some(actor) = c_actors.iter().find(|name| !scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == **name))) {
         bail!("no actor is called '{actor}' there");
@@ -187,8 +187,12 @@ pub fn check(mut args: Args) -> Result<()> {
                 processes += 1;
                 calls += here_lines.iter().filter(|line| trace::is_call(line)).count();
                 let why = compare::judge(&in_c_lines, &here_lines, divergence);
-                let comparable = compare::up_to_divergence(in_c_lines, &here_lines, divergence);
-                let places = compare::places(&in_c.program, &compare::rows(&comparable, &here_lines)).unwrap_or_default();
+                let mut rows = compare::rows(&in_c_lines, &here_lines);
+                if scene.divergence(&in_c.who).is_some() {
+                    // What comes after a difference need not be of the same lines.
+                    rows.truncate(rows.iter().position(|row| matches!(row, Row::Differ(..))).unwrap_or(rows.len()));
+                }
+                let places = compare::places(&in_c.program, &rows).unwrap_or_default();
                 (total.same, total.late) = (total.same + places.same, total.late + places.late);
                 total.elsewhere.extend(places.elsewhere.iter().cloned());
                 let more = places.elsewhere.len().saturating_sub(1);

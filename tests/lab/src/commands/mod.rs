@@ -1,6 +1,7 @@
 //! What `lab` is told on its command line, a module for each command or family of them.
 
 pub mod comparison;
+pub mod completions;
 pub mod read;
 pub mod replay;
 mod side;
