@@ -79,7 +79,7 @@ pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
 
 /// "did you mean 'udpclient'?", or where to look if no name is near.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let near = names.into_iter().map(|other| (distance(name, other), other)).min().filter(|(distance, _)| *distance <= 1 + name.len() / 5);
+    let near = names.into_iter().map(|other| (distance(name, other), other)).min().filter(|(distance, _)| *distance <= 1 + name.len() / 4);
     near.map_or("'cargo lab list' names them".to_owned(), |(_, other)| format!("did you mean '{other}'?"))
 }
 

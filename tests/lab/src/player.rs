@@ -198,7 +198,7 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
             Watch::Strace(_) if mismatch.is_none() => {
                 let binary = cast.binary(actor_of(&start.who), program);
                 start.traces = trace::read(&start.who, program, (options.stacks != Stacks::None).then_some(binary.as_path()), log)?;
-            },
+            }
             Watch::Memory(tool) => start.findings = tool.read(log)?,
             _ => {}
         }

@@ -172,7 +172,11 @@ pub fn read(who: &str, program: &str, binary: Option<&Path>, log: &Path) -> Resu
         let before = mem::replace(&mut now, texts(log)?);
         if let Some(texts) = now.take_if(|now| before.as_ref() == Some(now) || !now.iter().any(|text| text.contains(FRAME))) {
             let sources = binary.map(|binary| Sources::read(program, binary, &texts)).unwrap_or_default();
-            let traces = texts.iter().enumerate().map(|(index, text)| Trace { who: if index == 0 { who.to_owned() } else { format!("{who} child") }, program: program.to_owned(), lines: lines(text, &sources) });
+            let traces = texts.iter().enumerate().map(|(index, text)| Trace {
+                who: if index == 0 { who.to_owned() } else { format!("{who} child") },
+                program: program.to_owned(),
+                lines: lines(text, &sources),
+            });
             return Ok(traces.collect());
         }
         if start.elapsed() > LIMIT {

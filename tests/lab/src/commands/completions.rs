@@ -7,7 +7,7 @@ use lab::programs::{self, PROGRAMS};
 use lab::scene;
 
 const BASH: &str = r#"_lab() {
-    if [ "$COMP_CWORD" = "$1" ]; then set -- 'COMMANDS'; else set -- 'WORDS'; fi
+    if [ "$COMP_CWORD" = "$1" ]; then set -- '@FIRST@'; else set -- '@REST@'; fi
     COMPREPLY=($(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 _lab_alone() { _lab 1; }
@@ -20,7 +20,7 @@ complete -o default -F _lab_of_cargo cargo
 "#;
 
 const ZSH: &str = r#"_lab() {
-    if [[ $CURRENT == $1 ]]; then compadd -- COMMANDS; else compadd -- WORDS; _files; fi
+    if [[ $CURRENT == $1 ]]; then compadd -- @FIRST@; else compadd -- @REST@; _files; fi
 }
 _lab_alone() { _lab 2; }
 _lab_of_cargo() {
@@ -36,8 +36,8 @@ const FISH: &str = r#"function __lab_first
 end
 for of in 'lab:true' 'cargo:__fish_seen_subcommand_from lab'
     set -l part (string split -m 1 : $of)
-    complete -c $part[1] -n "$part[2]; and __lab_first" -f -a 'COMMANDS'
-    complete -c $part[1] -n "$part[2]; and not __lab_first" -a 'WORDS'
+    complete -c $part[1] -n "$part[2]; and __lab_first" -f -a '@FIRST@'
+    complete -c $part[1] -n "$part[2]; and not __lab_first" -a '@REST@'
 end
 "#;
 
@@ -54,5 +54,5 @@ pub fn script(shell: &str, helps: &[&str]) -> Result<String> {
     let names = scenes.iter().map(|scene| scene.name.clone()).chain(PROGRAMS.map(|program| program.name.to_owned()));
     let options = helps[1..].iter().flat_map(|help| entries(help)).filter(|word| word.starts_with("--"));
     let join = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(" ");
-    Ok(script.replace("COMMANDS", &join(entries(helps[0]))).replace("WORDS", &join(names.chain(options).collect())))
+    Ok(script.replace("@FIRST@", &join(entries(helps[0]))).replace("@REST@", &join(names.chain(options).collect())))
 }
