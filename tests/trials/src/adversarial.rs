@@ -589,7 +589,7 @@ fn terminal(start: &Start) -> Vec<String> {
 /// What is compared between C and port: who, terminal, end, and each process's own calls.
 fn seen(start: &Start) -> Vec<String> {
     let end = start.end.map(end_name).unwrap_or_default();
-    [start.who.clone()].into_iter().chain(terminal(start)).chain([end]).chain(start.traces.iter().flat_map(Trace::own)).collect()
+    [start.who.clone()].into_iter().chain(terminal(start)).chain([end]).chain(start.traces.iter().flat_map(Trace::own).map(|line| line.text)).collect()
 }
 
 impl Case {
