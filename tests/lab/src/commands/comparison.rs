@@ -203,6 +203,9 @@ pub fn check(mut args: Args) -> Result<()> {
     }
     if lines {
         let compared = total.same + total.late + total.elsewhere.len();
+        if compared == 0 {
+            bail!("no call has a line: {}", sources::unavailable().unwrap_or("build the C programs with -g, and take dev builds of the ports"));
+        }
         anstream::println!("{compared} calls with lines: {} on the same line as in C, {} one line late, {} elsewhere", total.same, total.late, total.elsewhere.len());
     }
     if !wrong.is_empty() {
