@@ -77,6 +77,25 @@ pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
     anyhow!("{}; 'cargo {command} --help' lists what there is", arg.unexpected())
 }
 
+/// "did you mean 'udpclient'?", or where to look if no name is near.
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let near = names.into_iter().map(|other| (distance(name, other), other)).min().filter(|(distance, _)| *distance <= 1 + name.len() / 4);
+    near.map_or("'cargo lab list' names them".to_owned(), |(_, other)| format!("did you mean '{other}'?"))
+}
+
+/// How many letters to add, to leave out or to change (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let least = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], least);
+        }
+    }
+    row[b.len()]
+}
+
 /// A value as a text.
 ///
 /// # Errors
@@ -94,4 +113,18 @@ pub fn text(value: OsString) -> Result<String> {
 pub fn one_of<T: Copy>(name: &str, values: &[(&str, T)]) -> std::result::Result<T, String> {
     let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     found.ok_or_else(|| format!("it is one of {}", values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let near = |name| nearest(name, ["udpclient", "udpserver", "two-clients"]);
+        assert_eq!(near("udp-client"), "did you mean 'udpclient'?");
+        assert_eq!(near("twoclients"), "did you mean 'two-clients'?");
+        assert_eq!(near("no-such-thing"), "'cargo lab list' names them");
+        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("a", "a")), (3, 2, 0));
+    }
 }

@@ -3,23 +3,30 @@
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::scene::Divergence;
-use crate::trace::{Trace, is_call, name};
+use crate::sources;
+use crate::trace::{Line, Trace, is_call, name};
 
 /// A line of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    Same(String),
+    /// C's and the port's, which may be of different places.
+    Same(Line, Line),
     /// What C has there and what the port has; one of them may have nothing.
-    Differ(Option<String>, Option<String>),
+    Differ(Option<Line>, Option<Line>),
+}
+
+fn diff(c: &[Line], port: &[Line]) -> Vec<DiffOp> {
+    let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    capture_diff_slices(Algorithm::Myers, &texts(c), &texts(port))
 }
 
 /// The rows of the comparison of two lists of lines.
-pub fn rows(c: &[String], port: &[String]) -> Vec<Row> {
+pub fn rows(c: &[Line], port: &[Line]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for op in capture_diff_slices(Algorithm::Myers, c, port) {
+    for op in diff(c, port) {
         let (old, new) = (&c[op.old_range()], &port[op.new_range()]);
         if let DiffOp::Equal { .. } = op {
-            rows.extend(old.iter().cloned().map(Row::Same));
+            rows.extend(old.iter().cloned().zip(new.iter().cloned()).map(|(c, port)| Row::Same(c, port)));
         } else {
             for at in 0..old.len().max(new.len()) {
                 rows.push(Row::Differ(old.get(at).cloned(), new.get(at).cloned()));
@@ -32,11 +39,40 @@ pub fn rows(c: &[String], port: &[String]) -> Vec<Row> {
 /// How many of the rows are calls, and how many of those are the same.
 pub fn count(rows: &[Row]) -> (usize, usize) {
     let calls = rows.iter().filter(|row| match row {
-        Row::Same(line) => is_call(line),
+        Row::Same(line, _) => is_call(line),
         Row::Differ(c, port) => c.iter().chain(port).any(|line| is_call(line)),
     });
-    let same = rows.iter().filter(|row| matches!(row, Row::Same(line) if is_call(line)));
+    let same = rows.iter().filter(|row| matches!(row, Row::Same(line, _) if is_call(line)));
     (calls.count(), same.count())
+}
+
+/// Which of the same calls the port made from the C program's line.
+#[derive(Debug, Default)]
+pub struct Places {
+    pub same: usize,
+    /// One line late, as lines.tsv says.
+    pub late: usize,
+    /// The others, one line for each.
+    pub elsewhere: Vec<String>,
+}
+
+/// The places of the calls that are the same; none if it is not known which lines made those of C or of the port.
+pub fn places(program: &str, rows: &[Row]) -> Option<Places> {
+    let same = || rows.iter().filter_map(|row| if let Row::Same(c, port) = row { Some((c, port)) } else { None }).filter(|(c, _)| is_call(c));
+    let known = same().any(|(c, _)| c.at.line.is_some()) && same().any(|(_, port)| port.at.line.is_some());
+    let mut places = Places::default();
+    for (c, port) in same() {
+        match (c.at.line, port.at.line) {
+            (None, None) => {}
+            (in_c, here) if in_c == here => places.same += 1,
+            (Some(in_c), Some(here)) if here == in_c + 1 && sources::is_late(program, in_c) => places.late += 1,
+            (in_c, here) => {
+                let of = |line: Option<u32>| line.map_or("no line".to_owned(), |line| format!("line {line}"));
+                places.elsewhere.push(format!("{} in C, {} here: {}", of(in_c), of(here), port.text));
+            }
+        }
+    }
+    known.then_some(places)
 }
 
 /// The parts of a call, to mark those that differ: its name, each argument, its result.
@@ -75,7 +111,7 @@ pub fn parts(line: &str) -> Vec<&str> {
 }
 
 /// Says how the traces' own calls differ if they do so otherwise than the scene says: one line.
-pub fn judge(c: &[String], port: &[String], divergence: Option<&Divergence>) -> Option<String> {
+pub fn judge(c: &[Line], port: &[Line], divergence: Option<&Divergence>) -> Option<String> {
     if c == port {
         return match divergence {
             None | Some(Divergence::Undefined) => None,
@@ -93,7 +129,7 @@ pub fn judge(c: &[String], port: &[String], divergence: Option<&Divergence>) -> 
         (None, Some(_)) => return Some(format!("they do not part{said}")),
         (Some(at), _) => at,
     };
-    let line = |lines: &[String], at: usize| lines.get(at).map_or("nothing", String::as_str).to_owned();
+    let line = |lines: &[Line], at: usize| lines.get(at).map_or("nothing", |line| line).to_owned();
     let (in_c, here) = (line(c, at_c), line(port, at_port));
     let is_said = |line: &str, said: &str| said.split(" or ").any(|said| said == name(line));
     let is_so = then.is_some_and(|(c, port)| is_said(&in_c, c) && is_said(&here, port));
@@ -102,15 +138,15 @@ pub fn judge(c: &[String], port: &[String], divergence: Option<&Divergence>) -> 
 
 /// Where the traces part: the first lines, one of each, that are not the same, and none of the calls
 /// that a scene names as those that differ.
-fn first_other(c: &[String], port: &[String], differs: &[String]) -> Option<(usize, usize)> {
-    let is_other = |line: &String| {
+fn first_other(c: &[Line], port: &[Line], differs: &[String]) -> Option<(usize, usize)> {
+    let is_other = |line: &Line| {
         !differs.iter().any(|said| {
             let (call, text) = said.split_once(' ').unwrap_or((said, ""));
             call == name(line) && line.contains(text)
         })
     };
-    let other = |lines: &[String], from: usize| lines[from..].iter().position(is_other).map_or(lines.len(), |at| from + at);
-    capture_diff_slices(Algorithm::Myers, c, port).into_iter().find_map(|op| {
+    let other = |lines: &[Line], from: usize| lines[from..].iter().position(is_other).map_or(lines.len(), |at| from + at);
+    diff(c, port).into_iter().find_map(|op| {
         let (of_c, of_port) = (op.old_range(), op.new_range());
         let differ = !matches!(op, DiffOp::Equal { .. });
         (differ && c[of_c.clone()].iter().chain(&port[of_port.clone()]).any(is_other)).then(|| (other(c, of_c.start), other(port, of_port.start)))
@@ -118,7 +154,7 @@ fn first_other(c: &[String], port: &[String], differs: &[String]) -> Option<(usi
 }
 
 /// What of a C program's own calls a comparison with the port needs, where the scene shows a fix.
-pub fn up_to_divergence(own: Vec<String>, port: &[String], divergence: Option<&Divergence>) -> Vec<String> {
+pub fn up_to_divergence(own: Vec<Line>, port: &[Line], divergence: Option<&Divergence>) -> Vec<Line> {
     let len = match divergence {
         // What is not defined may be the same all the same, in this build of the C programs.
         Some(Divergence::Undefined) if own != port => 0,
@@ -149,8 +185,13 @@ pub fn pair(c: Vec<Trace>, port: Vec<Trace>) -> Vec<(Trace, Trace)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::At;
 
-    fn lines(names: &[&str]) -> Vec<String> {
+    fn lines(names: &[&str]) -> Vec<Line> {
+        names.iter().map(|name| (*name).into()).collect()
+    }
+
+    fn texts(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
@@ -214,7 +255,7 @@ mod tests {
     #[test]
     fn a_difference_is_held_to_the_call_that_the_scene_names() {
         let port = lines(&[C[0], "bind(3, 110) = 0", C[2], C[3]]);
-        let differs = |calls: &[&str]| Some(Divergence::Defined { differs: lines(calls), then: None });
+        let differs = |calls: &[&str]| Some(Divergence::Defined { differs: texts(calls), then: None });
         assert_eq!(judge(&lines(&C), &port, differs(&["bind"]).as_ref()), None);
         assert!(judge(&lines(&C), &port, differs(&["close"]).as_ref()).is_some());
         assert!(judge(&lines(&C), &lines(&C), differs(&["bind"]).as_ref()).is_some());
@@ -229,7 +270,7 @@ mod tests {
     #[test]
     fn a_difference_may_come_before_the_parting() {
         let port = lines(&[C[0], "setsockopt(3) = 0", C[1], "write(2) = 1", "exit_group(1) = ?"]);
-        let part = |differs: &[&str], c: &str, port: &str| Some(Divergence::Defined { differs: lines(differs), then: Some((c.into(), port.into())) });
+        let part = |differs: &[&str], c: &str, port: &str| Some(Divergence::Defined { differs: texts(differs), then: Some((c.into(), port.into())) });
         let said = part(&["setsockopt"], "close", "write");
         assert_eq!(judge(&lines(&C), &port, said.as_ref()), None);
         assert_eq!(up_to_divergence(lines(&C), &port, said.as_ref()), lines(&C[..3]));
@@ -239,6 +280,21 @@ mod tests {
         let port = lines(&[C[0], "setsockopt(3) = 0", C[1], C[2], C[3]]);
         let text = judge(&lines(&C), &port, said.as_ref()).unwrap();
         assert_eq!(text, "they do not part, where the scene says 'differs: setsockopt; in C: close, here: write'");
+    }
+
+    #[test]
+    fn a_call_of_another_line_is_reported() {
+        let at = |text: &str, line| Line { text: text.into(), at: At { line, inside: None } };
+        let c = [at(C[0], Some(14)), at("write(4) = 1", Some(112)), at(C[2], None), at(C[3], Some(1))];
+        let places = |program: &str, socket, write, close| super::places(program, &rows(&c, &[at(C[0], socket), at("write(4) = 1", write), at(C[2], close), at(C[3], None)]));
+        let of = |program, socket, write, close| places(program, socket, write, close).map(|places| (places.same, places.late, places.elsewhere.join(" ")));
+        assert_eq!(of("upperserver", Some(14), Some(112), None), Some((2, 0, String::new())));
+        // lines.tsv says that this one is late.
+        assert_eq!(of("upperserver", Some(14), Some(113), None), Some((1, 1, String::new())));
+        assert_eq!(of("udpserver", Some(14), Some(113), None), Some((1, 0, "line 112 in C, line 113 here: write(4) = 1".into())));
+        assert_eq!(of("upperserver", Some(15), Some(112), None), Some((1, 0, "line 14 in C, line 15 here: socket(AF_INET) = 3".into())));
+        assert_eq!(of("upperserver", Some(14), Some(112), Some(9)), Some((2, 0, "no line in C, line 9 here: close(3) = 0".into())));
+        assert_eq!(of("upperserver", None, None, None), None);
     }
 
     #[test]

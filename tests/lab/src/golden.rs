@@ -1,7 +1,7 @@
 //! Goldens: the own calls of the C programs in each scene, recorded once, compared at every test.
 //!
-//! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call,
-//! signal and end. They are written by `cargo lab record` from the C programs, never by hand.
+//! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call, signal and
+//! end; before a call is the line of the C program that made it, as in ` 14 socket(...)`. They are written by `cargo lab record` from the C programs, never by hand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::player::Stdout;
-use crate::trace::Trace;
+use crate::sources::At;
+use crate::trace::{Line, Trace, is_call, know_places};
 
 /// The golden of a scene in which the programs' standard output is of this kind.
 ///
@@ -31,8 +32,8 @@ pub fn text(traces: &[Trace]) -> String {
     for trace in traces {
         text += &format!("# {}: {}\n", trace.who, trace.program);
         for line in &trace.lines {
-            text += line;
-            text.push('\n');
+            let at = line.at.line.filter(|_| is_call(line)).map_or_else(String::new, |at| at.to_string());
+            text += &if know_places(&trace.lines) { format!("{at:>3} {}\n", line.text) } else { format!("{}\n", line.text) };
         }
     }
     text
@@ -65,10 +66,19 @@ pub fn read(path: &Path) -> Result<Vec<Trace>> {
         if let Some((who, program)) = line.strip_prefix("# ").and_then(|head| head.split_once(": ")) {
             traces.push(Trace { who: who.to_owned(), program: program.to_owned(), lines: Vec::new() });
         } else {
-            traces.last_mut().with_context(|| format!("{} does not begin with '# WHO: PROGRAM'", path.display()))?.lines.push(line.to_owned());
+            traces.last_mut().with_context(|| format!("{} does not begin with '# WHO: PROGRAM'", path.display()))?.lines.push(with_place(line));
         }
     }
     Ok(traces)
+}
+
+/// ` 14 socket(...)` as a line with its place; one without is taken, too.
+fn with_place(text: &str) -> Line {
+    let line = text.trim_start();
+    match line.split_once(' ').map(|(number, rest)| (number.parse(), rest)) {
+        Some((Ok(number), rest)) => Line { text: rest.to_owned(), at: At { line: Some(number), inside: None } },
+        _ => line.into(),
+    }
 }
 
 #[cfg(test)]
@@ -77,12 +87,16 @@ mod tests {
 
     #[test]
     fn a_golden_is_read_as_it_was_written() {
-        let trace = |who: &str, lines: &[&str]| Trace { who: who.into(), program: "udpserver".into(), lines: lines.iter().map(|line| (*line).to_owned()).collect() };
-        let traces = [trace("server", &["socket(AF_INET) = 3", "+++ exited with 0 +++"]), trace("server 2", &["--- SIGINT {} ---"])];
+        let trace = |who: &str, lines: &[&str]| Trace { who: who.into(), program: "udpserver".into(), lines: lines.iter().map(|line| (*line).into()).collect() };
+        let mut traces = [trace("server", &["socket(AF_INET) = 3", "+++ exited with 0 +++"]), trace("server 2", &["--- SIGINT {} ---"])];
+        traces[0].lines[0].at.line = Some(17);
+        assert_eq!(text(&traces), "# server: udpserver\n 17 socket(AF_INET) = 3\n    +++ exited with 0 +++\n# server 2: udpserver\n--- SIGINT {} ---\n");
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("scene.trace");
         write(&path, &text(&traces)).unwrap();
-        assert_eq!(read(&path).unwrap(), traces);
+        let again = read(&path).unwrap();
+        assert_eq!(again, traces);
+        assert_eq!(again[0].lines.iter().map(|line| line.at.line).collect::<Vec<_>>(), [Some(17), None]);
         write(&path, "").unwrap();
         assert!(!path.exists());
         assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("cargo lab record"));

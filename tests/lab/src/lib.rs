@@ -23,6 +23,7 @@ pub mod scene;
 pub mod signals;
 pub mod sock;
 pub mod sockets;
+pub mod sources;
 pub mod strace;
 pub mod terminal;
 pub mod time_wait;

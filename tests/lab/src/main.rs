@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use anstyle::Style;
 use anyhow::{Result, bail};
 
-use commands::{ask, comparison, read, replay};
-use lab::args::Args;
+use commands::{ask, comparison, completions, read, replay};
+use lab::args::{Args, nearest};
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
 use lab::sock;
@@ -32,6 +32,7 @@ Usage: cargo lab COMMAND ...
   record   write the goldens
   sockets  list the sockets of a running program
   sock     a shell whose commands are the socket calls
+  completions  what bash, zsh or fish needs to complete names and options
 
 'cargo lab COMMAND --help' says more of each.
 ";
@@ -60,7 +61,15 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
             anstream::print!("{HELP}");
             Ok(())
         }
-        other => bail!("no command is called '{other}'; 'cargo lab help' lists them"),
+        "completions" => {
+            let shell = args.first().map(|shell| shell.to_string_lossy()).unwrap_or_default();
+            print!("{}", completions::script(&shell, &[HELP, replay::HELP, read::HELP, comparison::STRACE_HELP, comparison::CHECK_HELP, comparison::RECORD_HELP])?);
+            Ok(())
+        }
+        other => {
+            let commands = HELP.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+            bail!("no command is called '{other}'; {}", nearest(other, commands).replace("lab list' names", "lab help' lists"))
+        }
     }
 }
 

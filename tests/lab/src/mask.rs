@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use regex_lite::{Captures, Regex};
 
+use crate::trace::Line;
+
 /// Ports that a program asks for by number, though they lie in the range of those the kernel gives.
 const OWN_PORTS: [u16; 2] = [43211, 9501];
 
@@ -76,13 +78,13 @@ impl Mask {
 
 /// Draws of random bytes one after the other, as one: tmpnam draws again, about every 22nd time, if
 /// a number would make some names likelier than others.
-pub fn one_draw(lines: &mut Vec<String>) {
-    lines.dedup_by(|line, before| line == before && line.starts_with("getrandom("));
+pub fn one_draw(lines: &mut Vec<Line>) {
+    lines.dedup_by(|line, before| *line == *before && line.starts_with("getrandom("));
 }
 
 /// Receives that do not wait, one after the other, as one.
-pub fn one_look(lines: &mut Vec<String>) {
-    lines.dedup_by(|line, before| line == before && line.contains("‹what has come›"));
+pub fn one_look(lines: &mut Vec<Line>) {
+    lines.dedup_by(|line, before| *line == *before && line.contains("‹what has come›"));
 }
 
 /// A receive that does not wait, without what it found: that is a matter of time, unless strace made
@@ -97,10 +99,10 @@ fn without_what_has_come(line: &str) -> String {
 }
 
 /// What stdio writes to standard output or standard error, as one write for each line of text: glibc 2.36
-/// and 2.37 cut the same bytes differently. Only complete writes are joined and cut anew, and nothing but
+/// and 2.37 cut the same bytes differently. Its place is that of the write with its end. Only complete writes are joined and cut anew, and nothing but
 /// a write may lie between them.
-pub fn by_lines_of_text(lines: &mut Vec<String>) {
-    let mut out: Vec<String> = Vec::new();
+pub fn by_lines_of_text(lines: &mut Vec<Line>) {
+    let mut out = Vec::new();
     let mut rest = lines.drain(..).peekable();
     while let Some(line) = rest.next() {
         let Some((fd, text)) = whole_write(&line) else {
@@ -108,13 +110,18 @@ pub fn by_lines_of_text(lines: &mut Vec<String>) {
             continue;
         };
         let mut text = text.to_owned();
+        let mut ends = vec![(text.len(), line.at.clone())];
         while let Some(next) = rest.next_if(|next| whole_write(next).is_some_and(|(next_fd, _)| next_fd == fd)) {
             text += whole_write(&next).map_or("", |(_, text)| text);
+            ends.push((text.len(), next.at));
         }
+        let mut end = 0;
         for piece in cut_after_newlines(&text) {
             let masked = piece.contains('‹');
             let length = if masked { "‹length›".to_owned() } else { unit().find_iter(piece).count().to_string() };
-            out.push(format!("write({fd}, \"{piece}\", {length}) = {length}"));
+            end += piece.len();
+            let at = ends.iter().find(|(to, _)| *to >= end).map(|(_, at)| at.clone()).unwrap_or_default();
+            out.push(Line { text: format!("write({fd}, \"{piece}\", {length}) = {length}"), at });
         }
     }
     drop(rest);
@@ -211,9 +218,9 @@ pub fn fold(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn mask(lines: &[&str]) -> Vec<String> {
+    fn mask(lines: &[&str]) -> Vec<Line> {
         let mut mask = Mask::default();
-        lines.iter().map(|line| mask.line(line)).collect()
+        lines.iter().map(|line| mask.line(line).into()).collect()
     }
 
     #[test]
@@ -318,7 +325,7 @@ mod tests {
     #[test]
     fn what_stdio_writes_is_compared_as_bytes() {
         let by_lines = |lines: &[&str]| {
-            let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            let mut lines: Vec<Line> = lines.iter().map(|line| Line::from(*line)).collect();
             by_lines_of_text(&mut lines);
             lines
         };

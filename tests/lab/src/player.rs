@@ -22,7 +22,8 @@ use crate::programs::{self, Cast};
 use crate::scene::{self, Action, Scene, Step, Text};
 use crate::signals;
 use crate::sockets::{self, Row, Socket};
-use crate::strace;
+use crate::sources;
+use crate::strace::{self, Stacks};
 use crate::trace::{self, Trace};
 
 /// How long between two looks at programs of which we await something, in milliseconds.
@@ -56,12 +57,14 @@ pub struct Options {
     /// there is not compared with the scene: stdio holds it back.
     pub stdout: Stdout,
     pub watch: Watch,
+    /// Of which calls strace shows the stack, so that they have their place.
+    pub stacks: Stacks,
     pub mode: Mode,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, watch: Watch::Nothing, mode: Mode::Enforce }
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, watch: Watch::Nothing, stacks: Stacks::None, mode: Mode::Enforce }
     }
 }
 
@@ -188,7 +191,10 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
         let (Some(log), Some(program)) = (&start.log, start.program) else { continue };
         match &options.watch {
             // A program that was killed in the midst of a scene may have no trace.
-            Watch::Strace(_) if mismatch.is_none() => start.traces = trace::read(&start.who, program, log)?,
+            Watch::Strace(_) if mismatch.is_none() => {
+                let binary = cast.binary(actor_of(&start.who), program);
+                start.traces = trace::read(&start.who, program, (options.stacks != Stacks::None).then_some(binary.as_path()), log)?;
+            }
             Watch::Memory(tool) => start.findings = tool.read(log)?,
             _ => {}
         }
@@ -246,18 +252,20 @@ impl Player<'_> {
         // A program of ours is in the working folder; any other is looked for as a shell does.
         let path = |word: &String| match word.as_str() {
             "lab" => format!("/proc/{}/exe", process::id()),
-            _ if programs::find(word).is_some() => format!("{}/{word}", self.cast.folder(name)),
+            _ if programs::find(word).is_some() => self.cast.binary(name, word).display().to_string(),
             _ => self.placeholders.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
         let program = command.words.iter().find_map(|word| programs::find(word)).map(|program| program.name);
         let log = program.map(|_| Path::new(TRACE_FOLDER).join(format!("{name}-{nth}")));
         if let Some(log) = &log {
+            let has_lines = || sources::unavailable().is_none() && program.is_some_and(|program| sources::has_table(&self.cast.binary(name, program)));
+            let stacks = if self.options.stacks != Stacks::None && has_lines() { self.options.stacks } else { Stacks::None };
             match &self.options.watch {
                 Watch::Nothing => {}
                 Watch::Strace(inject) => {
                     let injections = inject.as_ref().filter(|(of, _)| *of == who).map_or(&[] as &[String], |(_, injections)| injections);
-                    words = strace::wrap(&words, injections, log);
+                    words = strace::wrap(&words, injections, stacks, log);
                 }
                 Watch::Memory(tool) => words = tool.wrap(&words, log),
             }

@@ -145,8 +145,8 @@ impl Cast {
     }
 
     /// Where the program of an actor is, from the working folder.
-    pub fn folder(&self, actor: &str) -> &'static str {
-        if self.actors.iter().any(|c| c == actor) { "./c" } else { "." }
+    pub fn binary(&self, actor: &str, program: &str) -> PathBuf {
+        [if self.actors.iter().any(|c| c == actor) { "./c" } else { "." }, program].iter().collect()
     }
 }
 
@@ -280,6 +280,11 @@ pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
         Some(missing) => bail!("no executable called {missing} under {}", folder.display()),
         None => Ok(binaries),
     }
+}
+
+/// Where the C programs are unless someone says: LAB_ORIGINALS, or the folder beside the workspace, if it is there.
+pub fn default_originals() -> Option<PathBuf> {
+    env::var_os("LAB_ORIGINALS").map(PathBuf::from).or_else(|| Some(root().parent()?.join("originals"))).filter(|folder| folder.is_dir())
 }
 
 /// What a message about missing C programs adds.

@@ -232,6 +232,11 @@ impl Sandbox {
             Isolation::Namespaces => COVERED.iter().map(|(path, name)| Cover::new(path, name)).collect::<Result<_>>()?,
             Isolation::Turns => Vec::new(),
         };
+        if !folder.path().exists() {
+            // strace reads the programs by their paths.
+            fs::create_dir_all(folder.path())?;
+            bind_mount(".", &folder.path().to_string_lossy())?;
+        }
         Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder })
     }
 }

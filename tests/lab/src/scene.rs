@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::args::nearest;
 use crate::placeholders::Placeholders;
 use crate::programs::{self, GROUPS};
 use crate::sockets::Row;
@@ -369,7 +370,7 @@ fn fold(out: &mut String, unit: &str, times: usize, is_name: bool) {
 /// If there is no scene of a name.
 pub fn select<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
     if let Some(name) = names.iter().find(|name| !all.iter().any(|scene| scene.name == **name)) {
-        bail!("no scene is called '{name}'; 'cargo lab list' names them");
+        bail!("no scene is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str())));
     }
     Ok(all.iter().filter(|scene| names.is_empty() || names.contains(&scene.name)).collect())
 }

@@ -5,24 +5,45 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
+use crate::trace::OWN;
+
 /// The oldest strace with all that we ask for: `poke_exit` came last.
 const OLDEST: (u32, u32) = (5, 11);
 
 /// How many bytes of a string are shown: more than any of our messages has.
 const STRING_LIMIT: usize = 1 << 16;
 
-/// The words of `strace ... PROGRAM ARGS` for these words, with these injections (`inject=...`); calls
-/// go to `log` with the process number behind a dot, one file for each process.
+/// Of which calls strace shows the stack: each takes it some milliseconds, those of the loader above all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stacks {
+    None,
+    /// Of the programs' own, and nothing at all of others.
+    Own,
+    All,
+}
+
+/// The words of `strace ... PROGRAM ARGS` for these words, with these injections (`inject=...`), and with
+/// the stacks of these calls; calls go to `log` with the process number behind a dot, one file for each process.
 ///
 /// If the words are themselves a strace that makes calls fail, its `-e inject=...` are kept, but those
 /// for calls that are also among ours, and the rest of its options is not: a process has one tracer.
-pub fn wrap(words: &[String], injections: &[String], log: &Path) -> Vec<String> {
+pub fn wrap(words: &[String], injections: &[String], stacks: Stacks, log: &Path) -> Vec<String> {
     let (theirs, program) = split(words);
     // -DD: the tracer is in a process group of its own, and the program is our child as if it were
     // not traced. Ctrl-C and our signals are for the program alone.
     let mut wrapped: Vec<String> = ["strace", "-DD", "-ff", "-q", "-s", &STRING_LIMIT.to_string(), "-o", &log.to_string_lossy()].map(str::to_owned).into();
+    if stacks != Stacks::None {
+        wrapped.push("-k".to_owned());
+    }
     // Of two for the same call strace takes the last.
-    for injection in theirs.into_iter().chain(injections.iter().map(String::as_str)) {
+    let injections: Vec<&str> = theirs.into_iter().chain(injections.iter().map(String::as_str)).collect();
+    if stacks == Stacks::Own {
+        // One that is not traced cannot be made to fail.
+        let injected = injections.iter().filter_map(|injection| injection.strip_prefix("inject=")?.split(':').next());
+        let calls: Vec<&str> = ["execve"].into_iter().chain(OWN).chain(injected).collect();
+        wrapped.extend(["-e".to_owned(), format!("trace=?{}", calls.join(",?"))]);
+    }
+    for injection in injections {
         wrapped.extend(["-e".to_owned(), injection.to_owned()]);
     }
     wrapped.extend(program.iter().cloned());
@@ -89,13 +110,13 @@ mod tests {
 
     #[test]
     fn a_program_is_wrapped() {
-        let wrapped = wrap(&words("./udpclient 127.0.0.1"), &[], Path::new("log")).join(" ");
-        assert_eq!(wrapped, "strace -DD -ff -q -s 65536 -o log ./udpclient 127.0.0.1");
+        let wrapped = wrap(&words("./udpclient 127.0.0.1"), &[], Stacks::All, Path::new("log")).join(" ");
+        assert_eq!(wrapped, "strace -DD -ff -q -s 65536 -o log -k ./udpclient 127.0.0.1");
     }
 
     #[test]
     fn injections_are_kept() {
-        let wrapped = wrap(&words("strace -qqq -o x -e trace=socket -e inject=socket:error=EMFILE ./udpclient -e"), &[], Path::new("log")).join(" ");
+        let wrapped = wrap(&words("strace -qqq -o x -e trace=socket -e inject=socket:error=EMFILE ./udpclient -e"), &[], Stacks::None, Path::new("log")).join(" ");
         assert_eq!(wrapped, "strace -DD -ff -q -s 65536 -o log -e inject=socket:error=EMFILE ./udpclient -e");
     }
 

@@ -1,6 +1,9 @@
 //! Traces: what strace wrote of one process, masked, and which of its calls are the program's own.
 
 use std::fs;
+use std::iter;
+use std::mem;
+use std::ops::Deref;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +13,7 @@ use regex_lite::{Captures, Regex};
 
 use crate::mask::{Mask, by_lines_of_text, fold, one_draw, one_look, portable};
 use crate::signals;
+use crate::sources::{At, FRAME, Sources};
 
 /// How long the tracer may take to write its last line after the program's end.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -17,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// A trace of more lines than this is that of a C program that loops, and is cut.
 const FLOOD: usize = 2000;
 
-/// The calls that the programs make themselves; the loader's, malloc's and stdio's own are not here.
-const OWN: [&str; 23] = [
+/// The calls that the programs make themselves (some architectures have not all of them); the loader's, malloc's and stdio's own are not here.
+pub const OWN: [&str; 23] = [
     "accept",
     "bind",
     "clone",
@@ -44,14 +48,49 @@ const OWN: [&str; 23] = [
     "writev",
 ];
 
+/// A call, a signal or an end, masked. Two are equal if their texts are.
+#[derive(Debug, Clone, Default)]
+pub struct Line {
+    pub text: String,
+    pub at: At,
+}
+
+impl Line {
+    /// Another text, of the same place.
+    pub fn with(&self, text: String) -> Line {
+        Line { text, at: self.at.clone() }
+    }
+}
+
+impl<T: Into<String>> From<T> for Line {
+    fn from(text: T) -> Line {
+        Line { text: text.into(), at: At::default() }
+    }
+}
+
+impl Deref for Line {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<T: Deref<Target = str>> PartialEq<T> for Line {
+    fn eq(&self, other: &T) -> bool {
+        self.text == **other
+    }
+}
+
+impl Eq for Line {}
+
 /// The trace of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     /// The actor, with a number from its second start on, and "child" for a process it forked.
     pub who: String,
     pub program: String,
-    /// One line for each call, signal and end, masked.
-    pub lines: Vec<String>,
+    pub lines: Vec<Line>,
 }
 
 impl Trace {
@@ -60,21 +99,21 @@ impl Trace {
     ///
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
-    pub fn own(&self) -> Vec<String> {
-        let own: Vec<String> = self.lines[self.start()..].iter().filter(|line| is_own(line)).map(|line| portable(line)).collect();
-        let mut own = renumber(own.iter());
+    pub fn own(&self) -> Vec<Line> {
+        let mut own: Vec<Line> = self.lines[self.start()..].iter().filter(|line| is_own(line)).map(|line| line.with(portable(line))).collect();
+        renumber(&mut own);
         by_lines_of_text(&mut own);
-        own.iter().map(|line| fold(line)).collect()
+        own.iter().map(|line| line.with(fold(line))).collect()
     }
 
     /// All lines, with long runs of a character folded.
-    pub fn whole(&self) -> Vec<String> {
-        self.lines.iter().map(|line| fold(line)).collect()
+    pub fn whole(&self) -> Vec<Line> {
+        self.lines.iter().map(|line| line.with(fold(line))).collect()
     }
 
     /// Where the loader's part ends.
     pub fn start(&self) -> usize {
-        let is_loaders = |line: &String| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
+        let is_loaders = |line: &Line| is_call(line) && (!is_own(line) || ["read", "close"].contains(&name(line)));
         match self.lines.first() {
             Some(first) if name(first) == "execve" => self.lines.iter().take_while(|line| is_loaders(line)).count(),
             _ => 0,
@@ -87,8 +126,8 @@ pub fn is_own(line: &str) -> bool {
     !is_call(line) || OWN.contains(&name(line))
 }
 
-/// Lines with their masked values counted from 1 again.
-fn renumber<'a>(lines: impl Iterator<Item = &'a String>) -> Vec<String> {
+/// Counts the masked values from 1 again.
+fn renumber(lines: &mut [Line]) {
     let masked = Regex::new("‹([a-z]+) ([0-9]+)›").expect("a regular expression");
     let mut seen: Vec<(String, String)> = Vec::new();
     let mut number = |found: &Captures| {
@@ -100,7 +139,12 @@ fn renumber<'a>(lines: impl Iterator<Item = &'a String>) -> Vec<String> {
         });
         format!("‹{kind} {}›", at + 1)
     };
-    lines.map(|line| masked.replace_all(line, &mut number).into_owned()).collect()
+    lines.iter_mut().for_each(|line| line.text = masked.replace_all(&line.text, &mut number).into_owned());
+}
+
+/// Whether it is known which lines of the source made these calls.
+pub fn know_places(lines: &[Line]) -> bool {
+    lines.iter().any(|line| line.at.line.is_some())
 }
 
 /// Whether a line is a call, not a signal or an end.
@@ -115,16 +159,24 @@ pub fn name(line: &str) -> &str {
 }
 
 /// Reads the traces that strace wrote to `log` and a process number each: the first process's
-/// first, then those that it forked, in their order.
+/// first, then those that it forked, in their order. With the binary, each call's place is read, too.
 ///
 /// # Errors
 ///
 /// If there is none, or one is not complete within ten seconds.
-pub fn read(who: &str, program: &str, log: &Path) -> Result<Vec<Trace>> {
+pub fn read(who: &str, program: &str, binary: Option<&Path>, log: &Path) -> Result<Vec<Trace>> {
     let start = Instant::now();
+    let mut now = None;
     loop {
-        if let Some(texts) = texts(log)? {
-            let traces = texts.iter().enumerate().map(|(index, text)| Trace { who: if index == 0 { who.to_owned() } else { format!("{who} child") }, program: program.to_owned(), lines: lines(text) });
+        // The stack of the last call comes after the end.
+        let before = mem::replace(&mut now, texts(log)?);
+        if let Some(texts) = now.take_if(|now| before.as_ref() == Some(now) || !now.iter().any(|text| text.contains(FRAME))) {
+            let sources = binary.map(|binary| Sources::read(program, binary, &texts)).unwrap_or_default();
+            let traces = texts.iter().enumerate().map(|(index, text)| Trace {
+                who: if index == 0 { who.to_owned() } else { format!("{who} child") },
+                program: program.to_owned(),
+                lines: lines(text, &sources),
+            });
             return Ok(traces.collect());
         }
         if start.elapsed() > LIMIT {
@@ -138,7 +190,7 @@ pub fn read(who: &str, program: &str, log: &Path) -> Result<Vec<Trace>> {
 /// Whether the last that strace wrote of this process is that a signal has stopped it.
 pub fn tells_of_stop(log: &Path, pid: u32) -> bool {
     let text = fs::read_to_string(format!("{}.{pid}", log.display())).unwrap_or_default();
-    text.lines().last().is_some_and(|line| line.starts_with("--- stopped by "))
+    text.lines().rfind(|line| !line.starts_with(FRAME)).is_some_and(|line| line.starts_with("--- stopped by "))
 }
 
 /// The texts of the traces, that of the process that was started first, then the others in the order
@@ -155,16 +207,29 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
     }
     // Numbers start over at the highest: a child can have a lower one than its parent.
     texts.sort_by_key(|(pid, text)| (!text.starts_with("execve("), *pid));
-    let ended = |text: &str| text.ends_with('\n') && text.lines().last().is_some_and(|line| line.starts_with("+++"));
+    let is_whole = |text: &str, end: &str| !text.contains(FRAME) || !end.starts_with("exited") || end.contains(FRAME);
+    let ended = |text: &str| text.ends_with('\n') && text.rsplit_once("\n+++ ").is_some_and(|(text, end)| is_whole(text, end));
     if texts.is_empty() || !texts.iter().all(|(_, text)| ended(text)) {
         return Ok(None);
     }
     Ok(Some(texts.into_iter().map(|(_, text)| text).collect()))
 }
 
-fn lines(text: &str) -> Vec<String> {
+fn lines(text: &str, sources: &Sources) -> Vec<Line> {
     let mut mask = Mask::default();
-    let mut lines = text.lines().take(FLOOD).map(|line| without_padding(&mask.line(line))).collect();
+    let mut rest = text.lines().peekable();
+    let next = || {
+        let line = rest.next()?;
+        let stack: Vec<&str> = iter::from_fn(|| rest.next_if(|line| line.starts_with(FRAME))).collect();
+        Some(Line { text: without_padding(&mask.line(line)), at: sources.at(&stack) })
+    };
+    let mut lines: Vec<Line> = iter::from_fn(next).take(FLOOD).collect();
+    // The stack of exit_group comes after the end.
+    if let [.., call, end] = lines.as_mut_slice()
+        && call.ends_with(" = ?")
+    {
+        call.at = mem::take(&mut end.at);
+    }
     one_draw(&mut lines);
     one_look(&mut lines);
     lines
@@ -198,7 +263,7 @@ recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarte
 
     #[test]
     fn the_programs_own_calls_are_found() {
-        let trace = Trace { who: "client".into(), program: "udpclient".into(), lines: lines(TEXT) };
+        let trace = Trace { who: "client".into(), program: "udpclient".into(), lines: lines(TEXT, &Sources::default()) };
         assert_eq!(trace.lines.len(), 11);
         assert_eq!(trace.lines[3], "close(3) = 0");
         let own = trace.own();
@@ -214,7 +279,7 @@ recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarte
         for (pid, text) in [(12, "execve(\"./unix10\") = 0\n+++ exited with 0 +++\n"), (3, "close(4) = 0\n+++ exited with 0 +++\n")] {
             fs::write(format!("{}.{pid}", log.display()), text).unwrap();
         }
-        let traces = read("pair", "unix10", &log).unwrap();
+        let traces = read("pair", "unix10", None, &log).unwrap();
         let who: Vec<_> = traces.iter().map(|trace| (trace.who.as_str(), name(&trace.lines[0]))).collect();
         assert_eq!(who, [("pair", "execve"), ("pair child", "close")]);
     }

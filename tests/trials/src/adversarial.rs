@@ -585,7 +585,7 @@ impl Honest {
 
 /// What is compared between C and port: who, terminal, end, and each process's own calls.
 fn seen(start: &Start) -> Vec<String> {
-    [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own)).collect()
+    [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own).map(|line| line.text)).collect()
 }
 
 impl Case {

@@ -46,7 +46,7 @@ use lab::player::Options;
 use lab::programs::Cast;
 use lab::scene::{Action, Scene, Text};
 use lab::sock;
-use lab::trace::{Trace, is_call, name};
+use lab::trace::{Line, Trace, is_call, name};
 
 const FILE: &str = "tests/trials/faults.tsv";
 
@@ -310,19 +310,19 @@ fn try_out(fault: &Fault, scene: &Scene, players: &Players, side: Side, baseline
 }
 
 /// The lines of a trace from the fault on.
-fn since<'a>(trace: &'a Trace, fault: &Fault) -> Option<&'a [String]> {
+fn since<'a>(trace: &'a Trace, fault: &Fault) -> Option<&'a [Line]> {
     let at = trace.lines.iter().position(|line| fault.is_in(line))?;
     Some(&trace.lines[at..])
 }
 
 /// Whether a program has received anything in these lines, or the fault was in a receive: if not, and it
 /// waits, it waits for something that cannot come.
-fn has_heard(since: &[String]) -> bool {
-    let hears = |line: &String| is_call(line) && ["accept", "read", "recvfrom"].contains(&name(line));
+fn has_heard(since: &[Line]) -> bool {
+    let hears = |line: &Line| is_call(line) && ["accept", "read", "recvfrom"].contains(&name(line));
     since.first().is_some_and(hears) || since.iter().any(|line| hears(line) && !line.contains(" = -1 ") && !line.contains(" = ?"))
 }
 
-fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[String]) -> Option<Verdict> {
+fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[Line]) -> Option<Verdict> {
     let expected = fault.end();
     let status = outcome.end.and_then(|end| end.code());
     let end = outcome.end.map(end_name).unwrap_or_default();
@@ -414,7 +414,7 @@ fn gaps<'a>(rows: &[&Row], trace: impl Fn(&Row) -> Option<&'a Trace>) -> Vec<Str
             seen.push((&row.scene, &row.process));
             let of_process = |other: &&&Row| other.process == row.process;
             for position in own(trace).filter(|position| !rows.iter().filter(of_process).any(|other| other.is_for(&trace.lines[*position]))) {
-                gaps.push(format!("{}: no row for this call of {} in {}: {}", row.program, row.process, row.scene, trace.lines[position]));
+                gaps.push(format!("{}: no row for this call of {} in {}: {}", row.program, row.process, row.scene, trace.lines[position].text));
             }
         }
         let alike = |other: &&&Row| other.process == row.process && other.call == row.call;
@@ -577,7 +577,7 @@ mod tests {
 
     fn trace() -> Trace {
         let lines = ["execve(x) = 0", "close(3) = 0", "socket(2) = 3", "write(1, \"a\", 1) = 1", "recvfrom(3) = 1", "write(1, \"b\", 1) = 1", "recvfrom(3) = 1 (INJECTED)", "+++ exited with 0 +++"];
-        Trace { who: "server".into(), program: "udpserver".into(), lines: lines.map(str::to_owned).into() }
+        Trace { who: "server".into(), program: "udpserver".into(), lines: lines.map(Line::from).into() }
     }
 
     #[test]

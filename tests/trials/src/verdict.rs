@@ -177,12 +177,14 @@ impl Display for Tally {
 mod tests {
     use std::process::ExitStatus;
 
+    use lab::trace::Line;
+
     use super::*;
 
     #[test]
     fn standard_error_is_read_from_the_trace() {
         let lines = [r#"write(1, "x\n", 2) = 2"#, "dup(2) = 5", r#"write(5, "connect: \"a\"\n", 13) = 13"#, r#"write(2, "b", 1) = -1 EIO (Input/output error)"#, r#"write(2, "c\n", 2) = 2"#];
-        let trace = Trace { who: "a".into(), program: "b".into(), lines: lines.map(str::to_owned).into() };
+        let trace = Trace { who: "a".into(), program: "b".into(), lines: lines.map(Line::from).into() };
         assert_eq!(stderr(&trace), "connect: \\\"a\\\"\nc\n");
     }
 

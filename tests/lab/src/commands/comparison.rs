@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use lab::args::{Args, Long, Value, text, unexpected};
-use lab::compare::{self, Row};
+use lab::args::{Args, Long, Value, nearest, text, unexpected};
+use lab::compare::{self, Places, Row};
 use lab::golden;
 use lab::player::{Mode, Options, Stdout, Watch};
 use lab::programs::{self, Binaries, Builds, Cast, ORIGINALS, Profile, Side, originals};
 use lab::sandbox::Isolation;
 use lab::scene::{self, Divergence, Scene, names, select};
-use lab::strace;
+use lab::sources;
+use lab::strace::{self, Stacks};
 use lab::trace::{self, Trace};
 
 use super::side::Side as Screen;
@@ -21,7 +22,7 @@ use super::side::Side as Screen;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Plays a scene under strace; where it shows a fix, C programs may do something else.
-fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, options: &Options) -> Result<Vec<Trace>> {
+pub fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, options: &Options) -> Result<Vec<Trace>> {
     let mode = if side != Side::Ports && scene.diverges() { Mode::Observe(PATIENCE) } else { Mode::Enforce };
     let options = Options { watch: Watch::Strace(None), mode, ..options.clone() };
     Ok(isolation.play(scene, &Cast::new(scene, builds, side), &options, &mut ())?.as_written()?.into_traces())
@@ -34,25 +35,25 @@ Usage: cargo lab strace SCENE|PROGRAM|FILE
 
 For a program: all scenes that run it.
 
-  --originals DIR  compare with the C programs here, by file name at any depth
+  --originals DIR  compare with the C programs here, by file name at any depth ($LAB_ORIGINALS, or ../originals)
   --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
-  --calls-only     leave out what the loader, malloc and stdio call
+  --whole          show what the loader, malloc and stdio call, too
   --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
   --limit S        how long a program may take for a step, in seconds (10)
-  --profile NAME   which build of the ports: dev or release (release)
+  --profile NAME   which build of the ports: dev or release (dev)
   --programs DIR   take the ports from this folder, by file name, instead of building them
   --no-namespaces  play on the network and the /tmp of the machine
 ";
 
 /// Runs `lab strace`.
 pub fn strace(mut args: Args) -> Result<()> {
-    let (mut name, mut originals_folder, mut c_actors, mut calls_only, mut profile, mut ports, mut namespaces) = (None, None, Vec::new(), false, Profile::Release, None, true);
-    let mut options = Options::default();
+    let (mut name, mut originals_folder, mut c_actors, mut whole, mut profile, mut ports, mut namespaces) = (None, None, Vec::new(), false, Profile::Dev, None, true);
+    let mut options = Options { stacks: Stacks::Own, ..Options::default() };
     while let Some(arg) = args.next()? {
         match arg {
             Long("originals") => originals_folder = Some(args.path("originals")?),
             Long("c") => c_actors.push(args.text("c")?),
-            Long("calls-only") => calls_only = true,
+            Long("whole") => (whole, options.stacks) = (true, Stacks::All),
             Long("stdout") => options.stdout = args.parse("stdout")?,
             Long("limit") => options.limit = Duration::from_secs(args.parse("limit")?),
             Long("profile") => profile = args.parse("profile")?,
@@ -68,18 +69,22 @@ pub fn strace(mut args: Args) -> Result<()> {
     let all = if is_file { scene::read_file(Path::new(&name))? } else { scene::read_all(programs::root())? };
     let scenes: Vec<&Scene> = all.iter().filter(|scene| is_file || scene.name == name || scene.programs().contains(&name.as_str())).collect();
     if scenes.is_empty() {
-        bail!("no scene or program is called '{name}'; 'cargo lab list' names them");
+        bail!("no scene or program is called '{name}'; {}", nearest(&name, all.iter().flat_map(|scene| scene.programs().into_iter().chain([scene.name.as_str()]))));
     }
     if let Some(actor) = c_actors.iter().find(|name| !scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == **name))) {
         bail!("no actor is called '{actor}' there");
     }
-    if !c_actors.is_empty() && originals_folder.is_none() {
+    let names = names(&scenes);
+    let c = match &originals_folder {
+        Some(folder) => Some(originals(folder, &names)?),
+        // They need not be there, or not be built.
+        None => programs::default_originals().and_then(|folder| originals(&folder, &names).ok()),
+    };
+    if !c_actors.is_empty() && c.is_none() {
         bail!("--c needs --originals");
     }
-    let names = names(&scenes);
-    let c = originals_folder.as_deref().map(|folder| originals(folder, &names)).transpose()?;
     let builds = Builds { ports: find(ports.as_deref(), &names, profile)?, c };
-    let lines = |trace: &Trace| if calls_only { trace.own() } else { trace.whole() };
+    let lines = |trace: &Trace| if whole { trace.whole() } else { trace.own() };
     let isolation = Isolation::enter(namespaces);
     let (mut differ, mut unexpected) = (false, false);
     for scene in scenes {
@@ -87,7 +92,7 @@ pub fn strace(mut args: Args) -> Result<()> {
         let wanted = |trace: &Trace| is_file || name == scene.name || trace.program == name;
         if builds.c.is_none() {
             let traces = traces(isolation, scene, &builds, Side::Ports, &options)?;
-            traces.iter().filter(|trace| wanted(trace)).for_each(|trace| screen.show(trace, &lines(trace)));
+            traces.iter().filter(|trace| wanted(trace)).for_each(|trace| screen.show(trace, &lines(trace), false));
             continue;
         }
         let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
@@ -97,7 +102,7 @@ pub fn strace(mut args: Args) -> Result<()> {
             let divergence = scene.divergence(&in_c.who);
             let judgement = compare::judge(&in_c.own(), &here.own(), divergence);
             screen.compare(in_c, &rows, divergence, judgement.as_deref());
-            differ |= rows.iter().any(|row| !matches!(row, Row::Same(_)));
+            differ |= rows.iter().any(|row| !matches!(row, Row::Same(..)));
             unexpected |= judgement.is_some();
         }
     }
@@ -120,22 +125,25 @@ Usage: cargo lab check [SCENE ...]
   --originals DIR  compare whole traces with those of the C programs here, not the programs' own
                    calls with the goldens
   --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
+  --lines          also count the calls by their lines in C and in the ports; an own call on another
+                   line fails. Against goldens that have lines, dev builds are always held to them
   --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
-  --profile NAME   which build of the ports: dev or release (release)
+  --profile NAME   which build of the ports: dev or release (release; dev with --lines)
   --programs DIR   take the ports from this folder, by file name, instead of building them (may be
                    repeated)
 ";
 
 /// Runs `lab check`.
 pub fn check(mut args: Args) -> Result<()> {
-    let (mut wanted, mut originals_folder, mut c_actors, mut profile, mut folders) = (Vec::new(), None, Vec::new(), Profile::Release, Vec::<PathBuf>::new());
+    let (mut wanted, mut originals_folder, mut c_actors, mut profile, mut folders, mut lines) = (Vec::new(), None, Vec::new(), None, Vec::<PathBuf>::new(), false);
     let mut options = Options::default();
     while let Some(arg) = args.next()? {
         match arg {
             Long("originals") => originals_folder = Some(args.path("originals")?),
             Long("c") => c_actors.push(args.text("c")?),
             Long("stdout") => options.stdout = args.parse("stdout")?,
-            Long("profile") => profile = args.parse("profile")?,
+            Long("profile") => profile = Some(args.parse("profile")?),
+            Long("lines") => lines = true,
             Long("programs") => folders.push(args.path("programs")?),
             Value(name) => wanted.push(text(name)?),
             other => return Err(unexpected(other, "lab check")),
@@ -153,12 +161,15 @@ pub fn check(mut args: Args) -> Result<()> {
     }
     let names = names(&scenes);
     let ports: Vec<Binaries> = match folders.as_slice() {
-        [] => vec![programs::build(&names, profile)?],
+        [] => vec![programs::build(&names, profile.unwrap_or(if lines { Profile::Dev } else { Profile::Release }))?],
         folders => folders.iter().map(|folder| programs::search(folder, &names)).collect::<Result<_>>()?,
     };
     let builds: Vec<Builds> = ports.into_iter().map(|ports| Builds { ports, c: c.clone() }).collect();
     let isolation = Isolation::enter(true);
-    let (mut processes, mut calls, mut wrong) = (0, 0, Vec::new());
+    let (mut processes, mut calls, mut wrong, mut total) = (0, 0, Vec::new(), Places::default());
+    if lines || c.is_none() {
+        options.stacks = Stacks::Own;
+    }
     for scene in &scenes {
         let in_c = match &c {
             Some(_) => traces(isolation, scene, &builds[0], Side::C, &options)?,
@@ -171,16 +182,33 @@ pub fn check(mut args: Args) -> Result<()> {
                 let recorded = c.is_none() && !in_c.lines.is_empty();
                 let divergence = scene.divergence(&in_c.who).filter(|divergence| !(recorded && **divergence == Divergence::Undefined));
                 let (in_c_lines, here_lines) = match (&c, divergence) {
-                    (Some(_), None) => (in_c.whole(), here.whole()),
-                    (Some(_), Some(_)) => (in_c.own(), here.own()),
+                    (Some(_), None) if !lines => (in_c.whole(), here.whole()),
+                    (Some(_), _) => (in_c.own(), here.own()),
                     (None, _) => (in_c.lines.clone(), here.own()),
                 };
                 processes += 1;
                 calls += here_lines.iter().filter(|line| trace::is_call(line)).count();
                 let why = compare::judge(&in_c_lines, &here_lines, divergence);
-                wrong.extend(why.map(|why| format!("{}: {} ({}): {why}", scene.at(&scene.steps[0]), in_c.who, in_c.program)));
+                let mut rows = compare::rows(&in_c_lines, &here_lines);
+                if scene.divergence(&in_c.who).is_some() {
+                    // What comes after a difference need not be of the same lines.
+                    rows.truncate(rows.iter().position(|row| matches!(row, Row::Differ(..))).unwrap_or(rows.len()));
+                }
+                let places = compare::places(&in_c.program, &rows).unwrap_or_default();
+                (total.same, total.late) = (total.same + places.same, total.late + places.late);
+                total.elsewhere.extend(places.elsewhere.iter().cloned());
+                let more = places.elsewhere.len().saturating_sub(1);
+                let moved = places.elsewhere.into_iter().next().map(|first| if more == 0 { first } else { format!("{first}; and {more} more") });
+                wrong.extend(why.into_iter().chain(moved).map(|why| format!("{}: {} ({}): {why}", scene.at(&scene.steps[0]), in_c.who, in_c.program)));
             }
         }
+    }
+    if lines {
+        let compared = total.same + total.late + total.elsewhere.len();
+        if compared == 0 {
+            bail!("no call has a line: {}", sources::unavailable().unwrap_or("build the C programs with -g, and take dev builds of the ports"));
+        }
+        anstream::println!("{compared} calls with lines: {} on the same line as in C, {} one line late, {} elsewhere", total.same, total.late, total.elsewhere.len());
     }
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n     "));
@@ -195,7 +223,7 @@ Writes the goldens: what the C programs call in each scene
 
 Usage: cargo lab record --originals DIR [SCENE ...]
 
-  --originals DIR  where the built C programs are, by file name at any depth
+  --originals DIR  where the C programs are, built with gcc -g, by file name at any depth
 ";
 
 /// Runs `lab record`.
@@ -214,11 +242,18 @@ pub fn record(mut args: Args) -> Result<()> {
     let mut scenes = select(&all, &wanted)?;
     let c = programs::look_for(&folder, &names(&scenes))?;
     with_originals(&mut scenes, &c, &folder)?;
+    if let Some(why) = sources::unavailable() {
+        bail!("{why}; a golden has the line of each call");
+    }
+    let stripped: Vec<&str> = c.iter().filter(|(_, path)| !sources::has_table(path)).map(|(name, _)| name.as_str()).collect();
+    if !stripped.is_empty() {
+        bail!("a golden has the line of each call: build these C programs with -g: {}", stripped.join(", "));
+    }
     let builds = Builds { ports: programs::build(&names(&scenes), Profile::Release)?, c: Some(c) };
     let isolation = Isolation::enter(true);
     for scene in scenes {
         for stdout in [Stdout::Terminal, Stdout::Pipe] {
-            let options = Options { stdout, ..Options::default() };
+            let options = Options { stdout, stacks: Stacks::Own, ..Options::default() };
             let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
             // After the first divergence, what C does is not recorded: it may be without end.
             let here = if scene.diverges() { traces(isolation, scene, &builds, Side::Ports, &options)? } else { Vec::new() };

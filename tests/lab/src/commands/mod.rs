@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod comparison;
+pub mod completions;
 pub mod read;
 pub mod replay;
 mod side;

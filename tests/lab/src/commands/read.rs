@@ -1,65 +1,140 @@
-//! `lab read`: a port beside its C original, line by line.
+//! `lab read`: a port beside its C original, line by line, and what each line did in a scene.
 
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
 
-use lab::args::{Args, Long, Value, text, unexpected};
-use lab::programs::{self, Program};
-use lab::terminal;
+use lab::args::{Args, Long, Value, nearest, text, unexpected};
+use lab::player::Options;
+use lab::programs::{self, Builds, PROGRAMS, Profile, Program, Side};
+use lab::sandbox::Isolation;
+use lab::scene;
+use lab::sources;
+use lab::strace::{self, Stacks};
+use lab::terminal::{self, columns};
+use lab::trace::is_call;
+
+use super::comparison::traces;
 
 pub const HELP: &str = "\
-Shows a port, beside its C original if it has that
+Shows a port, beside its C original if it has that; '*' marks a line with a fix
 
-Usage: cargo lab read PROGRAM [--originals DIR]
+Usage: cargo lab read PROGRAM
 
-  --originals DIR  where the C files are, by name at any depth
+  --originals DIR  where the C files are, by name at any depth ($LAB_ORIGINALS, or ../originals)
+  --scene SCENE    play this scene, and show under each line what it called and how often
 ";
 
-const NUMBER: Style = Style::new().dimmed();
+const DIM: Style = Style::new().dimmed();
 const FIX: Style = AnsiColor::Yellow.on_default();
+
+/// How many different calls of one line are shown.
+const SHOWN: usize = 8;
 
 /// Runs `lab read`.
 pub fn run(mut args: Args) -> Result<()> {
-    let (mut name, mut originals) = (None, None);
+    let (mut name, mut originals, mut scene) = (None, None, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("originals") => originals = Some(args.path("originals")?),
+            Long("scene") => scene = Some(args.text("scene")?),
             Value(value) if name.is_none() => name = Some(text(value)?),
             other => return Err(unexpected(other, "lab read")),
         }
     }
     let Some(name) = name else { bail!("which program? 'cargo lab list' names them") };
     let Some(program) = programs::find(&name) else {
-        bail!("no program is called '{name}'; 'cargo lab list' names them");
+        bail!("no program is called '{name}'; {}", nearest(&name, PROGRAMS.map(|program| program.name)));
     };
     let port = fs::read_to_string(programs::root().join(program.source())).context("cannot read the port")?;
     let c = match &originals {
         Some(folder) => Some(c_file(folder, program)?),
-        None => None,
+        None => programs::default_originals().and_then(|folder| c_file(&folder, program).ok()),
     };
-    let c: Vec<&str> = c.as_deref().unwrap_or_default().lines().collect();
-    let port: Vec<&str> = port.lines().collect();
-    // In a pipe the columns are as wide as pr's in the README.
-    let width = terminal::width().unwrap_or(220);
-    let column = if c.is_empty() { width.saturating_sub(5) } else { width.saturating_sub(8) / 2 };
-    let mut out = anstream::stdout().lock();
-    for at in 0..c.len().max(port.len()) {
-        let here = port.get(at).copied().unwrap_or_default();
-        let is_fix = ["// fix: ", "check(", "uninterrupted("].iter().any(|mark| here.contains(mark));
-        let style = if is_fix { FIX } else { Style::new() };
-        write!(out, "{NUMBER}{:>4}{NUMBER:#} ", at + 1)?;
-        if !c.is_empty() {
-            write!(out, "{:<column$} {NUMBER}|{NUMBER:#} ", cut(c.get(at).copied().unwrap_or_default(), column))?;
-        }
-        // What goes into a file is not cut for a screen.
-        let here = if io::stdout().is_terminal() { cut(here, column) } else { here.to_owned() };
-        writeln!(out, "{style}{here}{style:#}")?;
+    let calls = scene.map(|scene| calls(program, &scene)).transpose()?.unwrap_or_default();
+    // In a pipe the columns are as wide as they need.
+    let page = page(c.as_deref(), &port, &calls, terminal::width().unwrap_or(usize::MAX));
+    let words = env::var("PAGER").ok().and_then(|pager| shlex::split(&pager)).filter(|words| !words.is_empty()).unwrap_or_else(|| vec!["less".into(), "-RS".into()]);
+    if io::stdout().is_terminal()
+        && let Ok(mut pager) = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::piped()).spawn()
+    {
+        // It may be left before the end.
+        let _ = pager.stdin.take().map(|mut stdin| stdin.write_all(page.as_bytes()));
+        pager.wait()?;
+        return Ok(());
     }
+    anstream::stdout().write_all(page.as_bytes())?;
     Ok(())
+}
+
+/// The page: on each line C and the port, wrapped in their columns if the width is too small for both.
+fn page(c: Option<&str>, port: &str, calls: &BTreeMap<u32, Vec<(String, usize)>>, width: usize) -> String {
+    let expand = |text: &str| text.lines().map(|line| line.replace('\t', "    ")).collect::<Vec<_>>();
+    let (c, port) = (c.map(expand), expand(port));
+    let widest = |lines: &[String]| lines.iter().map(|line| columns(line)).max().unwrap_or(0);
+    let room = width.saturating_sub(7);
+    let left = c.as_ref().map_or(0, |c| widest(c).min(room.saturating_sub(widest(&port)).max(room / 2)));
+    let mut out = String::new();
+    for at in 0..port.len().max(c.as_ref().map_or(0, Vec::len)) {
+        let here = port.get(at).map_or("", String::as_str);
+        let is_fix = ["// fix: ", "check(", "uninterrupted("].iter().any(|mark| here.contains(mark));
+        let (style, mark) = if is_fix { (FIX, '*') } else { (Style::new(), if c.is_some() { '|' } else { ' ' }) };
+        let in_c = c.as_ref().and_then(|c| c.get(at)).map_or("", String::as_str);
+        // A long line of one takes from the other's column what that leaves free.
+        let (long, other) = (columns(in_c), columns(here));
+        let left = if long + other > room { left } else { left.max(long).min(room - other) };
+        let (in_c, here) = (wrap(in_c, left), wrap(here, room - left));
+        for row in 0..in_c.len().max(here.len()) {
+            let number = if row == 0 { (at + 1).to_string() } else { String::new() };
+            let _ = write!(out, "{DIM}{number:>3}{DIM:#} ");
+            if c.is_some() {
+                let in_c = in_c.get(row).map_or("", String::as_str);
+                let _ = write!(out, "{in_c}{:pad$} ", "", pad = left.saturating_sub(columns(in_c)));
+            }
+            let _ = writeln!(out, "{style}{mark} {}{style:#}", here.get(row).map_or("", String::as_str));
+        }
+        for (call, times) in calls.get(&(at as u32 + 1)).map(Vec::as_slice).unwrap_or_default().iter().take(SHOWN) {
+            for row in wrap(&format!("{times:>11} x {call}"), width) {
+                let _ = writeln!(out, "{DIM}{row}{DIM:#}");
+            }
+        }
+    }
+    out
+}
+
+/// What each line of the program called in the scene, and how often.
+fn calls(program: &Program, name: &str) -> Result<BTreeMap<u32, Vec<(String, usize)>>> {
+    strace::available()?;
+    if let Some(why) = sources::unavailable() {
+        bail!("{why}, so it is not known which line makes a call");
+    }
+    let all = scene::read_all(programs::root())?;
+    let names = [name.to_owned()];
+    let scenes = scene::select(&all, &names)?;
+    let Some(scene) = scenes.iter().find(|scene| scene.programs().contains(&program.name)) else {
+        bail!("{} is not in the scene {name}", program.name);
+    };
+    let builds = Builds { ports: programs::build(&scene.programs(), Profile::Dev)?, c: None };
+    let options = Options { stacks: Stacks::Own, ..Options::default() };
+    let mut calls = BTreeMap::<u32, Vec<(String, usize)>>::new();
+    for trace in traces(Isolation::enter(true), scene, &builds, Side::Ports, &options)?.iter().filter(|trace| trace.program == program.name) {
+        for line in trace.own().into_iter().filter(|line| is_call(line)) {
+            let Some(at) = line.at.line else { continue };
+            let of_line = calls.entry(at).or_default();
+            match of_line.iter_mut().find(|(call, _)| *call == line.text) {
+                Some((_, times)) => *times += 1,
+                None => of_line.push((line.text, 1)),
+            }
+        }
+    }
+    Ok(calls)
 }
 
 /// The text of the program's C file somewhere under `folder`.
@@ -79,10 +154,30 @@ fn c_file(folder: &Path, program: &Program) -> Result<String> {
     bail!("no file {name} under {}", folder.display())
 }
 
-fn cut(line: &str, width: usize) -> String {
-    let line = line.replace('\t', "    ");
-    if line.chars().count() <= width {
-        return line;
+/// A line in rows of so many columns, broken at a space if there is one in the right half.
+fn wrap(line: &str, width: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let indent = " ".repeat((line.len() - line.trim_start().len() + 4).min(width / 3));
+    let mut rest = line.to_owned();
+    while width > 0
+        && let Some((end, _)) = rest.char_indices().find(|(at, c)| columns(&rest[..at + c.len_utf8()]) > width)
+    {
+        let end = rest[..end].rfind(' ').filter(|at| *at > end / 2).unwrap_or(end);
+        rows.push(rest[..end].to_owned());
+        rest = format!("{indent}{}", rest[end..].trim_start());
     }
-    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    rows.push(rest);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_wide_is_wrapped_in_its_column() {
+        let page = |width| anstream::adapter::strip_str(&super::page(Some("a(\tb);"), "check(a(b, c, d));", &BTreeMap::from([(1, vec![("a() = 0".into(), 2)])]), width)).to_string();
+        assert_eq!(page(100), "  1 a(    b); * check(a(b, c, d));\n          2 x a() = 0\n");
+        assert_eq!(page(28), "  1 a(    b); * check(a(b,\n              *     c, d));\n          2 x a() = 0\n");
+    }
 }

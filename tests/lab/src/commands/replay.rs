@@ -7,9 +7,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 
-use lab::args::{Args, Long, Value, text, unexpected};
+use lab::args::{Args, Long, Value, nearest, text, unexpected};
 use lab::player::{Observer, Options};
-use lab::programs::{self, Builds, Cast, Profile, Side};
+use lab::programs::{self, Builds, Cast, GROUPS, Profile, Side};
 use lab::questions::{self, Language};
 use lab::sandbox::Isolation;
 use lab::scene::{self, Action, Scene, Step};
@@ -113,9 +113,10 @@ fn choose(names: &[String]) -> Result<Vec<Scene>> {
             continue;
         }
         let before = chosen.len();
-        chosen.extend(scene::read_all(programs::root())?.into_iter().filter(|scene| scene.name == *name || scene.group == *name));
+        let all = scene::read_all(programs::root())?;
+        chosen.extend(all.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
         if chosen.len() == before {
-            bail!("no scene or group is called '{name}'; 'cargo lab list' names them");
+            bail!("no scene or group is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str()).chain(GROUPS)));
         }
     }
     Ok(chosen)

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use lab::proc;
 use lab::programs::{self, PROGRAMS, Profile};
+use lab::sources;
 use lab::strace;
 use libtest_mimic::Trial;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use crate::support::{self, Machine, Running};
 
 /// Name, test, and whether it needs two labs that play at once.
-const TESTS: [(&str, fn(), bool); 17] = [
+const TESTS: [(&str, fn(), bool); 20] = [
     ("list_names_every_program", list_names_every_program, false),
     ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, false),
     ("an_unknown_scene_is_named", an_unknown_scene_is_named, false),
@@ -30,6 +31,9 @@ const TESTS: [(&str, fn(), bool); 17] = [
     ("a_program_that_does_something_else_fails_the_scene_with_a_diff", a_program_that_does_something_else_fails_the_scene_with_a_diff, false),
     ("what_is_wrong_with_strace_is_named", what_is_wrong_with_strace_is_named, false),
     ("what_cannot_be_traced_is_named", what_cannot_be_traced_is_named, false),
+    ("each_call_has_its_line", each_call_has_its_line, false),
+    ("what_hides_the_lines_is_named", what_hides_the_lines_is_named, false),
+    ("a_near_name_is_suggested_and_completed", a_near_name_is_suggested_and_completed, false),
     ("a_port_is_shown_beside_its_original", a_port_is_shown_beside_its_original, false),
     ("sockets_are_listed_by_number_and_by_name", sockets_are_listed_by_number_and_by_name, false),
     ("a_process_that_is_not_there_or_not_ours_is_named", a_process_that_is_not_there_or_not_ours_is_named, false),
@@ -179,6 +183,55 @@ fn what_cannot_be_traced_is_named() {
     );
 }
 
+/// What `lab strace udpclient-usage` prints with the programs of this build, and this PATH.
+fn usage_traced(profile: Profile, path: &str) -> String {
+    let programs = TempDir::new().unwrap();
+    fs::copy(&programs::build(&["udpclient"], profile).unwrap()["udpclient"], programs.path().join("udpclient")).unwrap();
+    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
+    command.args(["strace", "udpclient-usage", "--programs", programs.path().to_str().unwrap()]).env("PATH", path).env("LAB_ORIGINALS", "/no/such/folder");
+    String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
+}
+
+fn each_call_has_its_line() {
+    if strace::available().is_err() || sources::unavailable().is_some() {
+        return;
+    }
+    let text = usage_traced(Profile::Dev, &std::env::var("PATH").unwrap());
+    assert!(text.contains("\n 12  write(2, \"usage: udpclient <IPaddress>\", 28) = 28  in common/src/lib.rs:"), "{text}");
+    assert!(text.contains("udp-basic/udpclient/src/main.rs\n") && text.ends_with("\n     +++ exited with 1 +++\n2 calls\n"), "{text}");
+}
+
+fn what_hides_the_lines_is_named() {
+    if strace::available().is_err() || sources::unavailable().is_some() {
+        return;
+    }
+    let path = std::env::var("PATH").unwrap();
+    let text = usage_traced(Profile::Release, &path);
+    assert!(text.ends_with("2 calls; no lines: the build has no table of lines; --profile dev has\n"), "{text}");
+    let strace = std::env::split_paths(&path).map(|folder| folder.join("strace")).find(|path| path.is_file()).unwrap();
+    // Not in /tmp: the programs have another one.
+    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let script = folder.path().join("strace");
+    fs::write(&script, format!("#!/bin/sh\n[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\nexec {} \"$@\"\n", strace.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = usage_traced(Profile::Dev, &format!("{}:{path}", folder.path().display()));
+    assert!(text.ends_with("2 calls; no lines: this strace does not show stacks (-k)\n"), "{text}");
+}
+
+fn a_near_name_is_suggested_and_completed() {
+    assert_eq!(complaint(&lab(&["replay", "two-client"])), "lab: no scene or group is called 'two-client'; did you mean 'two-clients'?\n");
+    assert_eq!(complaint(&lab(&["raed", "udpclient"])), "lab: no command is called 'raed'; did you mean 'read'?\n");
+    for shell in ["bash", "zsh", "fish"] {
+        let text = String::from_utf8(lab(&["completions", shell]).stdout).unwrap();
+        assert!(["replay", " two-clients ", " udpclient ", " --originals "].iter().all(|word| text.contains(word)), "{text}");
+    }
+    let script = "COMP_WORDS=(cargo lab strace two-c); COMP_CWORD=3; eval \"$1\"; _lab_of_cargo; echo ${COMPREPLY[*]}";
+    let text = String::from_utf8(lab(&["completions", "bash"]).stdout).unwrap();
+    if let Ok(output) = Command::new("bash").args(["-c", script, "bash", &text]).output() {
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "two-clients\n", "{output:?}");
+    }
+}
+
 fn a_port_is_shown_beside_its_original() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("chap-6")).unwrap();
@@ -187,8 +240,8 @@ fn a_port_is_shown_beside_its_original() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[1].starts_with("   2     second  ") && lines[1].ends_with("| #![no_std]"), "{}", lines[1]);
-    assert!(lines[15].contains("socket(AF_INET, SOCK_DGRAM, 0)") && lines[15].starts_with("  16 "), "{}", lines[15]);
+    assert!(lines[1].starts_with("  2     second") && lines[1].ends_with("| #![no_std]"), "{}", lines[1]);
+    assert!(lines[15].contains("socket(AF_INET, SOCK_DGRAM, 0)") && lines[15].starts_with(" 16 "), "{}", lines[15]);
     assert_eq!(complaint(&lab(&["read", "nothing"])), "lab: no program is called 'nothing'; 'cargo lab list' names them\n");
     let text = complaint(&lab(&["read", "udpserver", "--originals", folder.path().to_str().unwrap()]));
     assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
