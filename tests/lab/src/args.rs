@@ -34,7 +34,7 @@ impl Args {
         let (help, command) = (self.help.clone(), self.command);
         match self.parser.next() {
             Ok(Some(Short('h') | Long("help"))) => {
-                anstream::print!("{help}");
+                crate::print(&help);
                 process::exit(0);
             }
             Ok(arg) => Ok(arg),

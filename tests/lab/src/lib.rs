@@ -29,8 +29,8 @@ pub mod terminal;
 pub mod time_wait;
 pub mod trace;
 
-use std::io;
-use std::process::ExitCode;
+use std::io::{self, Write};
+use std::process::{self, ExitCode};
 
 use anstyle::AnsiColor;
 
@@ -46,6 +46,18 @@ pub fn exit(tool: &str, outcome: anyhow::Result<()>) -> ExitCode {
             let bold = AnsiColor::Red.on_default().bold();
             anstream::eprintln!("{bold}{tool}:{bold:#} {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints to standard output. If that cannot be written, nothing is left to do but to say so.
+pub fn print(text: &str) {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => {
+            eprintln!("lab: cannot write to standard output: {error}");
+            process::exit(1);
         }
     }
 }

@@ -28,13 +28,13 @@ Usage: cargo lab COMMAND ...
   ask      answer a question: play its scene, and show the answer
   read     show a port, beside its C original if it has that
   strace   trace the programs of a scene, beside the C programs if they are there
-  check    check that the programs make the calls of the goldens, or of the C programs
+  check    compare the programs' system calls with the recorded ones (goldens), or with the C programs
   record   write the goldens
   sockets  list the sockets of a running program
   sock     a shell whose commands are the socket calls
   completions  what bash, zsh or fish needs to complete names and options
 
-'cargo lab COMMAND --help' says more of each.
+'cargo lab COMMAND --help' says more.
 ";
 
 fn main() -> ExitCode {
@@ -54,11 +54,14 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
         "record" => comparison::record(Args::new("lab record", comparison::RECORD_HELP, args)),
         "sockets" => match args.as_slice() {
             [whose] if !whose.to_string_lossy().starts_with('-') => list_sockets(&whose.to_string_lossy()),
-            _ => bail!("usage: cargo lab sockets PID|PROGRAM"),
+            _ => {
+                lab::print("Lists the sockets of a running program\n\nUsage: cargo lab sockets PID|PROGRAM\n");
+                Ok(())
+            }
         },
         "sock" => sock::run(args),
         "" | "help" | "--help" | "-h" => {
-            anstream::print!("{HELP}");
+            lab::print(HELP);
             Ok(())
         }
         "completions" => {

@@ -17,7 +17,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *mut *mut c_char) -> c_int {
         error(1, errno(), c"create socket failed");
     }
 
-    client_addr = zeroed(); /* bind an address for us */
+    client_addr = zeroed(); // the client has a path, too
     client_addr.sun_family = AF_LOCAL as sa_family_t;
     strcpy(ptr(&mut client_addr.sun_path), check(tmpnam(null_mut()), c"tmpnam failed"));
 

@@ -20,7 +20,7 @@ Usage: cargo lab ask [ID|WORDS ...]
   cargo lab ask               lists the questions
   cargo lab ask Q14-1         shows the question, plays a scene, and shows the answer
   cargo lab ask C12           the same for a claim of the sources
-  cargo lab ask second client the same for the question with these words, in English or in Chinese
+  cargo lab ask client 2      the same for the question with these words, in English or in Chinese
 
   --lang LANG      en or zh (that of the environment)
   --all            count the questions and the claims

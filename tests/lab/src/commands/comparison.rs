@@ -71,9 +71,7 @@ pub fn strace(mut args: Args) -> Result<()> {
     if scenes.is_empty() {
         bail!("no scene or program is called '{name}'; {}", nearest(&name, all.iter().flat_map(|scene| scene.programs().into_iter().chain([scene.name.as_str()]))));
     }
-    if let Some(actor) = c_actors.iter().find(|name| !scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == **name))) {
-        bail!("no actor is called '{actor}' there");
-    }
+    actors_exist(&scenes, &c_actors)?;
     let names = names(&scenes);
     let c = match &originals_folder {
         Some(folder) => Some(originals(folder, &names)?),
@@ -208,13 +206,13 @@ pub fn check(mut args: Args) -> Result<()> {
         if compared == 0 {
             bail!("no call has a line: {}", sources::unavailable().unwrap_or("build the C programs with -g, and take dev builds of the ports"));
         }
-        anstream::println!("{compared} calls with lines: {} on the same line as in C, {} one line late, {} elsewhere", total.same, total.late, total.elsewhere.len());
+        lab::print(&format!("{compared} calls with lines: {} on the same line as in C, {} one line late, {} elsewhere\n", total.same, total.late, total.elsewhere.len()));
     }
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n     "));
     }
     let with = if c.is_some() { "the C programs" } else { "the goldens" };
-    anstream::println!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say", scenes.len());
+    lab::print(&format!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say\n", scenes.len()));
     Ok(())
 }
 
@@ -263,9 +261,18 @@ pub fn record(mut args: Args) -> Result<()> {
             };
             golden::write(&golden::path(programs::root(), &scene.name, stdout), &golden::text(&in_c.iter().map(own).collect::<Vec<_>>()))?;
         }
-        anstream::println!("{}", scene.name);
+        lab::print(&format!("{}\n", scene.name));
     }
     Ok(())
+}
+
+/// Whether each of these actors is in one of the scenes.
+fn actors_exist(scenes: &[&Scene], actors: &[String]) -> Result<()> {
+    let is_there = |name: &String| scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == *name));
+    match actors.iter().find(|name| !is_there(name)) {
+        Some(name) => bail!("no actor is called '{name}' there"),
+        None => Ok(()),
+    }
 }
 
 /// Takes those of the scenes away whose C programs are not there, and says so; some must be left.

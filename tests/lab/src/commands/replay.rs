@@ -62,7 +62,7 @@ pub fn run(mut args: Args) -> Result<()> {
     let isolation = Isolation::enter(namespaces);
     for (index, scene) in scenes.iter().enumerate() {
         if index > 0 {
-            anstream::println!();
+            lab::print("\n");
         }
         let (title, text) = questions::introduction(programs::root(), scene, language).unwrap_or_else(|_| (scene.title.clone(), String::new()));
         let lecture = scene.lecture().map(|number| match language {
@@ -74,7 +74,7 @@ pub fn run(mut args: Args) -> Result<()> {
         isolation.play(scene, &Cast::new(scene, &builds, Side::Ports), &options, &mut screen)?.as_written()?;
     }
     if all {
-        anstream::println!("\n{}", next(language));
+        lab::print(&format!("\n{}\n", next(language)));
     }
     Ok(())
 }
@@ -134,9 +134,9 @@ const COLOURS: [AnsiColor; 5] = [AnsiColor::Green, AnsiColor::Cyan, AnsiColor::Y
 impl Screen {
     fn new(scene: &Scene, pause: Duration, title: &str, text: &str) -> Screen {
         let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
-        anstream::println!("{bold}{title}{bold:#}  {dim}{} in {}{dim:#}", scene.name, scene.file.display());
+        lab::print(&format!("{bold}{title}{bold:#}  {dim}{} in {}{dim:#}\n", scene.name, scene.file.display()));
         if !text.is_empty() {
-            anstream::println!("{text}\n");
+            lab::print(&format!("{text}\n\n"));
         }
         let mut names: Vec<String> = Vec::new();
         for step in &scene.steps {

@@ -27,7 +27,7 @@ pub struct Side {
 
 impl Side {
     pub fn new(scene: &Scene) -> Side {
-        anstream::println!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}", scene.name, scene.file.display());
+        lab::print(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}\n", scene.name, scene.file.display()));
         Side { width: terminal::width() }
     }
 
@@ -48,7 +48,7 @@ impl Side {
         }
         let calls = lines.iter().filter(|line| trace::is_call(line)).count();
         let _ = writeln!(out, "{calls} calls{}", if trace::know_places(lines) { String::new() } else { format!("; no lines: {}", why(is_c)) });
-        anstream::print!("{out}");
+        lab::print(&out);
     }
 
     /// A trace of C and one of the port: what is the same, once, and what differs, marked.
@@ -78,7 +78,7 @@ impl Side {
             (None, Some(divergence)) => writeln!(out, ", as the scene says: {divergence}"),
             (None, None) => writeln!(out),
         };
-        anstream::print!("{out}");
+        lab::print(&out);
     }
 }
 
