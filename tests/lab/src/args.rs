@@ -59,7 +59,7 @@ impl Args {
     /// If there is none, or it is not UTF-8.
     pub fn text(&mut self, option: &str) -> Result<String> {
         let value = self.parser.value().and_then(|value| value.string());
-        value.map_err(|_| anyhow!("--{option} takes a value; 'cargo {} --help' says which", self.command))
+        value.map_err(|_| anyhow!("{}{option} takes a value; 'cargo {} --help' says which", if option.len() == 1 { "-" } else { "--" }, self.command))
     }
 
     /// The same as a path.

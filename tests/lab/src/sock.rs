@@ -64,8 +64,8 @@ const COMMANDS: [(&str, &str); 21] = [
 
 /// What the commands have in common, and what to try.
 const NOTES: &str = "\
-A command is for the socket made last; one that begins with a number (3 recv) is for that
-descriptor, and so are those after it. ; or a new line ends a command. ADDRESS is 127.0.0.1:9501,
+A command acts on the newest socket. `3 recv` switches to descriptor 3, for this command and the
+following ones. ; or a new line ends a command. ADDRESS is 127.0.0.1:9501,
 or a path for stream, dgram and seqpacket. In texts and paths {x*5} stands for xxxxx, {NUL} for
 that byte, {xff} for any byte; a path that begins with {NUL} is an abstract name. Each command
 answers with what its call returned. A call that blocks for ten seconds is given up. A VALUE is a

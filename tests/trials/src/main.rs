@@ -142,7 +142,7 @@ struct Sessions {
     /// How many sessions of each
     #[arg(long, value_name = "N", default_value_t = 500)]
     count: u32,
-    /// Draw those of this number [default: another each time]
+    /// Random seed: the same number gives the same sessions [default: a new one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]

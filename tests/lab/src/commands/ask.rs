@@ -24,7 +24,7 @@ Usage: cargo lab ask [ID|WORDS ...]
 
   --lang LANG      en or zh (that of the environment)
   --all            count the questions and the claims
-  --pause MS       pause before each step of a person (400 at a terminal, else 0)
+  --pause MS       pause before each line that is typed (400 at a terminal, else 0)
 ";
 
 /// Runs `lab ask`.

@@ -116,12 +116,12 @@ fn find(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binar
 }
 
 pub const CHECK_HELP: &str = "\
-Checks that the programs make the calls of the goldens, or of the C programs
+Compares the programs' system calls with the recorded ones (goldens), or with the C programs
 
 Usage: cargo lab check [SCENE ...]
 
-  --originals DIR  compare whole traces with those of the C programs here, not the programs' own
-                   calls with the goldens
+  --originals DIR  compare with the C programs in this folder: whole traces; without it: the
+                   programs' own calls with the goldens
   --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
   --lines          also count the calls by their lines in C and in the ports; an own call on another
                    line fails. Against goldens that have lines, dev builds are always held to them

@@ -24,7 +24,7 @@ Usage: cargo lab replay [SCENE|GROUP|FILE ...]
 Without a name it plays the scenes of the lectures, in their order.
 
   --lang LANG      the texts in en or zh (that of the environment)
-  --pause MS       pause before each step of a person (400 at a terminal, else 0)
+  --pause MS       pause before each line that is typed (400 at a terminal, else 0)
   --limit S        how long a program may take for a step, in seconds (10)
   --profile NAME   which build of the programs: dev or release (dev)
   --programs DIR   take the programs from this folder, by file name, instead of building them
