@@ -183,6 +183,8 @@ pub struct Sandbox {
     _covers: Vec<Cover>,
     _turn: Option<UnixDatagram>,
     _folder: Folder,
+    /// The sockets that its programs may leave where everyone else needs the same path.
+    shared: Vec<&'static Path>,
 }
 
 impl Sandbox {
@@ -195,6 +197,7 @@ impl Sandbox {
     pub fn new(isolation: Isolation, cast: &Cast) -> Result<Sandbox> {
         signals::watch();
         signals::check()?;
+        let mut shared = Vec::new();
         let turn = match isolation {
             Isolation::Namespaces => {
                 new_network()?;
@@ -206,6 +209,7 @@ impl Sandbox {
                 for (path, programs) in PATHS {
                     if let Some(program) = programs.iter().find(|name| cast.ports.contains_key(**name) || cast.c.contains_key(**name)) {
                         clear(Path::new(path), program)?;
+                        shared.push(Path::new(path));
                     }
                 }
                 Some(turn)
@@ -237,7 +241,7 @@ impl Sandbox {
             fs::create_dir_all(folder.path())?;
             bind_mount(".", &folder.path().to_string_lossy())?;
         }
-        Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder })
+        Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder, shared })
     }
 }
 
@@ -245,6 +249,10 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // Out of the folder before it goes; "/" is always there.
         let _ = env::set_current_dir("/");
+        for path in &self.shared {
+            // There may be none.
+            let _ = clear(path, "");
+        }
     }
 }
 
