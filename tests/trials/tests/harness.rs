@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     };
     for name in names {
         add(format!("faults/{name}"), &no_strace, &["faults", name, "--once"], &ports);
-        add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "10"], &ports);
+        add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "12"], &ports);
     }
     for family in FAMILIES {
         add(format!("sessions/{family}"), &no_strace, &["sessions", family, "--count", "4", "--seed", "1"], &ports);
