@@ -106,14 +106,18 @@ fn choose(names: &[String]) -> Result<Vec<Scene>> {
         chosen.sort_by_key(Scene::lecture);
         return Ok(chosen);
     }
-    let mut chosen = Vec::new();
+    let (mut chosen, mut all) = (Vec::new(), None);
     for name in names {
         if Path::new(name).is_file() {
             chosen.extend(scene::read_file(Path::new(name))?);
             continue;
         }
         let before = chosen.len();
-        let all = scene::read_all(programs::root())?;
+        // A file of one's own needs no README.
+        let all: &Vec<Scene> = match &mut all {
+            Some(all) => all,
+            none => none.insert(scene::read_all(programs::root())?),
+        };
         chosen.extend(all.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
         if chosen.len() == before {
             bail!("no scene or group is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str()).chain(GROUPS)));

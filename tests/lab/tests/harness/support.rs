@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::programs::{self, PROGRAMS, Profile};
+use lab::programs::{self, Binaries, PROGRAMS, Profile};
 use lab::sandbox;
 use lab::strace;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -33,11 +33,7 @@ impl Builds {
         if !arguments.list {
             for profile in Builds::PROFILES {
                 let binaries = programs::build(&PROGRAMS.map(|program| program.name), profile).unwrap_or_else(|error| panic!("{error:#}"));
-                let folder = builds.folder(profile);
-                fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
-                for (name, path) in binaries {
-                    fs::copy(&path, folder.join(name)).unwrap_or_else(|error| panic!("cannot copy {}: {error}", path.display()));
-                }
+                collect(&binaries, &builds.folder(profile));
             }
         }
         builds
@@ -45,6 +41,14 @@ impl Builds {
 
     pub fn folder(&self, profile: Profile) -> PathBuf {
         self.0.path().join(profile.name())
+    }
+}
+
+/// Copies these programs to a new folder.
+pub fn collect(binaries: &Binaries, folder: &Path) {
+    fs::create_dir(folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
+    for (name, path) in binaries {
+        fs::copy(path, folder.join(name)).unwrap_or_else(|error| panic!("cannot copy {}: {error}", path.display()));
     }
 }
 

@@ -1,11 +1,13 @@
 //! The count of the two servers that print one goes on past its largest value, as C's int does.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use lab::programs::{self, Build, Profile, root};
+use libtest_mimic::Failed;
 use tempfile::TempDir;
 use trials::reverts::copy;
+
+use crate::support;
 
 const SERVERS: [&str; 2] = ["udpserver", "udpconnectserver"];
 
@@ -48,8 +50,8 @@ server  = 0
 ```
 ";
 
-pub fn a_count_past_its_largest_value_goes_on() {
-    let (workspace, ports) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+pub fn a_count_past_its_largest_value_goes_on() -> Result<(), Failed> {
+    let (workspace, folders) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     copy(root(), workspace.path()).unwrap();
     for name in SERVERS {
         let source = workspace.path().join(programs::find(name).unwrap().source());
@@ -60,13 +62,11 @@ pub fn a_count_past_its_largest_value_goes_on() {
     let build = Build { root: workspace.path(), profile: Profile::Dev, asan: false, quiet: true };
     let servers = build.run(&SERVERS).unwrap();
     let others = programs::build(&["udpclient", "udpconnectclient", "lab"], Profile::Dev).unwrap();
-    for (name, path) in servers.iter().chain(&others) {
-        fs::copy(path, ports.path().join(name)).unwrap();
-    }
-    let scenes = ports.path().join("scenes.md");
+    let (mut programs, folder) = (others.clone(), folders.path().join("ports"));
+    programs.extend(servers);
+    support::collect(&programs, &folder);
+    let scenes = folders.path().join("scenes.md");
     fs::write(&scenes, SCENES).unwrap();
-    let mut lab = Command::new(&others["lab"]);
-    lab.arg("replay").arg(&scenes).args(["--pause", "0", "--programs"]).arg(ports.path());
-    let output = lab.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    let (lab, scenes) = (others["lab"].to_string_lossy(), scenes.to_string_lossy());
+    support::run(&lab, &["replay", &scenes, "--pause", "0"], &[&folder])
 }
