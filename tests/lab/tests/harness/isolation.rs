@@ -101,13 +101,13 @@ fn text_of(name: &str) -> String {
 }
 
 /// This command in namespaces of its own, with what `prepare` does there first.
-fn apart(command: &mut Command, prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> &mut Command {
+pub fn apart(command: &mut Command, prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> &mut Command {
     // SAFETY: glibc keeps malloc usable in the child of a fork.
     unsafe { command.pre_exec(move || sandbox::enter_namespaces().map_err(io::Error::other).and_then(|()| prepare())) }
 }
 
-fn replay(ports: &Path, scene: &str) -> Command {
-    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
+fn replay(lab: &Path, ports: &Path, scene: &str) -> Command {
+    let mut command = support::command(lab);
     command.args(["replay", scene, "--pause", "0", "--no-namespaces", "--programs"]).arg(ports);
     command
 }
@@ -129,7 +129,7 @@ fn take_port() -> nix::Result<RawFd> {
 }
 
 fn a_taken_port_is_named(ports: &Path) -> Result<(), Failed> {
-    let text = complaint(apart(&mut replay(ports, "two-clients"), || Ok(take_port().map(drop)?)))?;
+    let text = complaint(apart(&mut replay(Path::new(env!("CARGO_BIN_EXE_lab")), ports, "two-clients"), || Ok(take_port().map(drop)?)))?;
     assert!(text.starts_with("lab: UDP port 43211 is taken by lab (pid "), "{text}");
     assert!(text.ends_with("); end it, or run where lab may use network namespaces\n"), "{text}");
     Ok(())
@@ -141,14 +141,21 @@ fn a_path_in_the_way_is_named(ports: &Path) -> Result<(), Failed> {
         mount(Some("tmpfs"), "/tmp", Some("tmpfs"), MsFlags::empty(), nothing)?;
         fs::create_dir("/tmp/unix_udp_client")
     };
-    let tool = ports.parent().expect("a folder of builds").to_owned();
+    // All that is needed, where it is not hidden, should this checkout be in /tmp.
     let copy = TempDir::new_in("/var/tmp")?;
     for name in ["unix30_udp_server", "unix30_udp_client", "udpclient"] {
-        fs::copy(tool.join("dev").join(name), copy.path().join(name))?;
+        fs::copy(ports.join(name), copy.path().join(name))?;
     }
-    let text = complaint(apart(&mut replay(copy.path(), "path-datagram"), folder_in_the_way))?;
+    let lab = copy.path().join("lab");
+    fs::copy(env!("CARGO_BIN_EXE_lab"), &lab)?;
+    let replay = |scene: &str| -> io::Result<Command> {
+        let file = copy.path().join(scene);
+        fs::write(&file, text_of(scene))?;
+        Ok(replay(&lab, copy.path(), &file.to_string_lossy()))
+    };
+    let text = complaint(apart(&mut replay("path-datagram")?, folder_in_the_way))?;
     assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
-    let other = support::output(apart(&mut replay(copy.path(), "udpclient-usage"), folder_in_the_way))?;
+    let other = support::output(apart(&mut replay("udpclient-usage")?, folder_in_the_way))?;
     assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stderr));
     Ok(())
 }
