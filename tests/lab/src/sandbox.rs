@@ -300,7 +300,7 @@ fn check_ports() -> Result<()> {
         }
     }
     for port in TCP_PORTS {
-        time_wait::forget(port);
+        time_wait::forget(port)?;
         if TcpListener::bind(("0.0.0.0", port)).is_err() {
             bail!("TCP port {port} is taken{}", by_whom(port));
         }

@@ -4,6 +4,8 @@
 //! port. It can be ended by an attempt to connect once more between the same two addresses: the
 //! kernel answers with the old connection's numbers, our new socket finds them wrong and sends a
 //! reset, and at a reset the kernel forgets the connection. (RFC 1337 calls it assassination.)
+//! If both ends closed at the same moment, both keep it, so that we cannot have the other end's port
+//! for the attempt: the minute has to pass.
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -14,25 +16,39 @@ use anyhow::Result;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt::ReuseAddr};
 
 use crate::proc;
+use crate::signals;
 
-/// How long the kernel may take to forget a connection.
-const LIMIT: Duration = Duration::from_secs(1);
+/// How long the kernel may take to forget a connection at a reset.
+const RESET_LIMIT: Duration = Duration::from_secs(1);
 
-/// Ends the connections of this machine with itself that keep `port` in TIME_WAIT.
+/// How long it keeps a connection without one (TCP_TIMEWAIT_LEN), and some time for the timer.
+const LIMIT: Duration = Duration::from_secs(65);
+
+/// Ends the connections of this machine with itself that keep `port` in TIME_WAIT, or waits for their end
+/// and says so in one line on stderr.
 ///
-/// One that does not end stays; to bind the port will fail and say so.
-pub fn forget(port: u16) {
+/// # Errors
+///
+/// If a signal has asked us to end. A connection that is kept for longer stays; to bind the port will fail
+/// and say so.
+pub fn forget(port: u16) -> Result<()> {
     let start = Instant::now();
+    let mut is_said = false;
     loop {
         let kept = kept(port);
         if kept.is_empty() || start.elapsed() > LIMIT {
-            return;
+            return Ok(());
         }
         for (local, remote) in kept {
             // An error leaves it as it is.
             let _ = attempt(remote, local);
         }
-        thread::sleep(Duration::from_millis(1));
+        if start.elapsed() > RESET_LIMIT && !is_said {
+            anstream::eprintln!("lab: a connection that has ended keeps TCP port {port} (TIME_WAIT); this takes up to a minute");
+            is_said = true;
+        }
+        signals::check()?;
+        thread::sleep(Duration::from_millis(if is_said { 100 } else { 1 }));
     }
 }
 
@@ -71,9 +87,11 @@ mod tests {
         drop((client, listener));
         let start = Instant::now();
         while kept(at.port()) != [(at, from)] {
-            assert!(start.elapsed() < LIMIT, "{:?}", kept(at.port()));
+            assert!(start.elapsed() < RESET_LIMIT, "{:?}", kept(at.port()));
         }
-        forget(at.port());
+        let start = Instant::now();
+        forget(at.port()).unwrap();
+        assert!(start.elapsed() < LIMIT / 2, "{:?}", start.elapsed());
         assert_eq!(kept(at.port()), []);
     }
 }
