@@ -52,6 +52,16 @@ impl Args {
         value.parse().map_err(|error| anyhow!("--{option} {value}: {error}; 'cargo {} --help' says what it takes", self.command))
     }
 
+    /// The same as a number of seconds, from 1 on.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one.
+    pub fn limit(&mut self, option: &str) -> Result<u32> {
+        let value = self.text(option)?;
+        value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| anyhow!("--{option} takes a number of seconds, 1 or more, not '{value}'"))
+    }
+
     /// The same as a text.
     ///
     /// # Errors

@@ -171,7 +171,7 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
         let mut as_written = if by_a_person { player.settle()? } else { Ok(()) };
         if as_written.is_ok() {
             if by_a_person {
-                observer.step(step);
+                observer.step(&step.with_numbers(&player.placeholders));
                 signals::check()?;
             }
             as_written = player.act(step)?;
@@ -181,7 +181,7 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
             break;
         }
         if !by_a_person {
-            observer.step(&player.line.take().map_or_else(|| step.clone(), |line| step.with_line(&line)));
+            observer.step(&player.line.take().map_or_else(|| step.with_numbers(&player.placeholders), |line| step.with_line(&line)));
         }
     }
     // Their logs end with them.

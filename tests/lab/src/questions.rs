@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use regex_lite::Regex;
 
 use crate::args::one_of;
 use crate::programs::GROUPS;
@@ -179,6 +180,13 @@ pub fn prose(text: &str) -> Vec<(usize, &str)> {
     (1..).zip(text.lines()).filter(outside).collect()
 }
 
+/// A text of a README as a terminal shows it: links and emphasis without their marks.
+pub fn plain(text: &str) -> String {
+    let links = Regex::new(r"\[([^\]]*)\]\([^)]*\)").expect("this is a pattern");
+    let emphasis = Regex::new(r"\*\*([^*]+)\*\*").expect("this is a pattern");
+    emphasis.replace_all(&links.replace_all(text, "$1"), "$1").into_owned()
+}
+
 /// What a README.zh.md remembers of its README.md: a checksum of all that is not in a block.
 pub fn stamp(english: &str) -> String {
     // FNV-1a, as it is short.
@@ -237,6 +245,11 @@ mod tests {
         let text = "<details><summary><b>Q6-1</b> 怎么办？（第 6 讲）</summary>\n\n超时。见场景：`a`、`b`。\n\n</details>\n\n**说法 C2。** 不慢。依据：测量。";
         let [question, claim] = parse(Path::new("udp-basic/README.zh.md"), text, Language::Chinese).unwrap().try_into().unwrap();
         assert_eq!((question.text.as_str(), question.scenes.len(), claim.id.as_str(), claim.has_reference), ("怎么办？（第 6 讲）", 2, "C2", true));
+    }
+
+    #[test]
+    fn a_terminal_shows_no_marks() {
+        assert_eq!(plain("**Claim C2.** See [the\nscene](../README.md#x) and *two*."), "Claim C2. See the\nscene and *two*.");
     }
 
     #[test]

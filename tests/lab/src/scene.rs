@@ -205,6 +205,15 @@ impl Step {
     pub fn with_line(&self, line: &[u8]) -> Step {
         Step { action: Action::Expect(Text(notation(line.trim_ascii_end()))), ..self.clone() }
     }
+
+    /// The step with the numbers that its placeholders stand for.
+    pub fn with_numbers(&self, numbers: &Placeholders) -> Step {
+        match &self.action {
+            Action::Type(text) => Step { action: Action::Type(Text(numbers.fill(&text.0))), ..self.clone() },
+            Action::Socket(row) => Step { action: Action::Socket(row.with_numbers(numbers)), ..self.clone() },
+            _ => self.clone(),
+        }
+    }
 }
 
 impl Command {
@@ -295,6 +304,9 @@ pub fn expand(text: &str) -> Vec<u8> {
     out
 }
 
+/// How often a text can repeat a character; more would need too much memory.
+pub const MOST: usize = 1 << 26;
+
 /// Reads `{c*N}`, `{NUL}`, `{xff}` and their like at the start of `text`: the bytes of one, how
 /// often, and the length of it all.
 fn repetition(text: &str) -> Option<(Vec<u8>, usize, usize)> {
@@ -309,7 +321,8 @@ fn repetition(text: &str) -> Option<(Vec<u8>, usize, usize)> {
         None if unit.chars().count() == 1 => unit.into(),
         None => return None,
     };
-    Some((unit, times.parse().ok()?, close + 1))
+    let times = times.parse().ok().filter(|times| *times <= MOST)?;
+    Some((unit, times, close + 1))
 }
 
 /// The bytes that have a name of their own.

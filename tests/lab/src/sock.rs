@@ -10,7 +10,6 @@ mod names;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, Write};
-use std::num::NonZero;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::ptr;
@@ -22,7 +21,7 @@ use nix::libc::{self, AF_INET, c_int, socklen_t};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::args::{Args, Long, Short, Value, unexpected};
-use crate::scene::{expand, notation};
+use crate::scene::{MOST, expand, notation};
 use address::Address;
 use names::{DIRECTIONS, EVENTS, FLAGS, KINDS, OPTIONS, Value as OptionValue, error_text, look_up, look_up_all, names};
 
@@ -96,7 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<()> {
     while let Some(arg) = args.next()? {
         match arg {
             Short('c') => commands = Some(args.text("c")?),
-            Long("limit") => limit = args.parse::<NonZero<u32>>("limit")?.get(),
+            Long("limit") => limit = args.limit("limit")?,
             Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
             other => return Err(unexpected(other, "lab sock")),
         }
@@ -239,9 +238,9 @@ impl Shell {
                 let returned = call!(self.read(fd, bytes.as_mut_ptr().cast(), bytes.len()));
                 answer(returned, |n| quote(&bytes, n))
             }
-            ("setsockopt", [option, values @ ..]) if !values.is_empty() => {
-                let (level, option, value) = look_up(OPTIONS, option)?;
-                let bytes = value.encode(values).with_context(misused)?;
+            ("setsockopt", [option_name, values @ ..]) if !values.is_empty() => {
+                let (level, option, value) = look_up(OPTIONS, option_name)?;
+                let bytes = value.encode(values).with_context(|| format!("{} is no value of {option_name}; {}", values.join(" "), misused()))?;
                 answer(call!(self.setsockopt(fd, level, option, bytes.as_ptr().cast(), bytes.len() as socklen_t)), nothing)
             }
             ("getsockopt", [option]) => {
@@ -363,7 +362,9 @@ fn nothing(_: usize) -> String {
 
 /// A buffer of the size that a call is given.
 fn buffer(args: &[&str]) -> Result<Vec<u8>> {
-    Ok(vec![0; args.first().map_or(Ok(1 << 16), |size| size.parse())?])
+    let size = args.first().map_or(Ok(1 << 16), |size| size.parse())?;
+    ensure!(size <= MOST, "SIZE is at most {MOST}");
+    Ok(vec![0; size])
 }
 
 /// What was received, which may be less than was sent.

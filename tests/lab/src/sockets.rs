@@ -214,6 +214,11 @@ impl fmt::Display for Row {
 }
 
 impl Row {
+    /// The row with the numbers that its placeholders stand for.
+    pub fn with_numbers(&self, numbers: &Placeholders) -> Row {
+        Row { fd: self.fd, text: self.text.as_ref().map(|text| numbers.fill(text)) }
+    }
+
     /// Whether it is a row of these sockets, in a scene with these numbers.
     pub fn is_true(&self, sockets: &[Socket], numbers: &mut Placeholders) -> bool {
         let mut here = sockets.iter().filter(|socket| socket.fd == self.fd);

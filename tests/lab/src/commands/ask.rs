@@ -93,7 +93,7 @@ fn show(question: &Question, pause: Option<u64>) -> Result<()> {
         replay::run(Args::new("lab replay", replay::HELP, args))?;
         print("\n")?;
     }
-    print(&format!("{}\n", question.answer))
+    print(&format!("{}\n", questions::plain(&question.answer)))
 }
 
 /// A line for each, under the README that it is in.

@@ -55,7 +55,7 @@ pub fn strace(mut args: Args) -> Result<()> {
             Long("c") => c_actors.push(args.text("c")?),
             Long("whole") => (whole, options.stacks) = (true, Stacks::All),
             Long("stdout") => options.stdout = args.parse("stdout")?,
-            Long("limit") => options.limit = Duration::from_secs(args.parse("limit")?),
+            Long("limit") => options.limit = Duration::from_secs(args.limit("limit")?.into()),
             Long("profile") => profile = args.parse("profile")?,
             Long("programs") => ports = Some(args.path("programs")?),
             Long("no-namespaces") => namespaces = false,

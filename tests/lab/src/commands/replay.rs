@@ -39,7 +39,7 @@ pub fn run(mut args: Args) -> Result<()> {
         match arg {
             Long("pause") => pause = Some(args.parse("pause")?),
             Long("lang") => language = args.parse("lang")?,
-            Long("limit") => options.limit = Duration::from_secs(args.parse("limit")?),
+            Long("limit") => options.limit = Duration::from_secs(args.limit("limit")?.into()),
             Long("profile") => profile = args.parse("profile")?,
             Long("programs") => programs_folder = Some(args.path("programs")?),
             Long("no-namespaces") => namespaces = false,
@@ -140,7 +140,7 @@ impl Screen {
         let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
         lab::print(&format!("{bold}{title}{bold:#}  {dim}{} in {}{dim:#}\n", scene.name, scene.file.display()));
         if !text.is_empty() {
-            lab::print(&format!("{text}\n\n"));
+            lab::print(&format!("{}\n\n", questions::plain(text)));
         }
         let mut names: Vec<String> = Vec::new();
         for step in &scene.steps {

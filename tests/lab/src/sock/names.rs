@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::net::Ipv4Addr;
 use std::ops::BitOr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::libc::{self, AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, c_int, c_short};
 
@@ -78,6 +78,7 @@ impl Value {
             (Value::Linger, [seconds]) => [1_i32.to_ne_bytes(), seconds.parse::<i32>()?.to_ne_bytes()].concat(),
             (Value::Time, [seconds]) => {
                 let seconds: f64 = seconds.parse()?;
+                ensure!((0.0..1e9).contains(&seconds), "a time is 0 seconds or more");
                 [(seconds as i64).to_ne_bytes(), ((seconds.fract() * 1e6) as i64).to_ne_bytes()].concat()
             }
             (_, [number]) => number.parse::<i32>()?.to_ne_bytes().to_vec(),
