@@ -1,6 +1,6 @@
-//! The numbers that a scene leaves open, since the kernel picks them: `{pid}` and `{port}`.
+//! The numbers that a scene leaves open, since the kernel picks them: `{n}` and `{port}`.
 //!
-//! `{pid}` is any number, another each time. `{port}` is a number, too: the first one that is met in
+//! `{n}` is any number, another each time. `{port}` is a number, too: the first one that is met in
 //! its place, and from then on that one. `{port1}` to `{port9}` are more of them, all different.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl Placeholders {
     /// Whether `name` can stand for `number`, as it does from now on.
     fn meet(&mut self, name: &str, number: &str) -> bool {
         match self.0.get(name) {
-            _ if name == "pid" => true,
+            _ if name == "n" => true,
             Some(known) => known == number,
             None if self.0.values().any(|other| other == number) => false,
             None => {
@@ -48,7 +48,7 @@ impl Placeholders {
     }
 }
 
-/// The first `{pid}` or `{port}` of `text`: what stands before it, its name, what stands behind it.
+/// The first `{n}` or `{port}` of `text`: what stands before it, its name, what stands behind it.
 fn next_name(text: &[u8]) -> Option<(&[u8], &str, &[u8])> {
     let opens = text.iter().enumerate().filter(|(_, byte)| **byte == b'{').map(|(open, _)| open);
     opens.into_iter().find_map(|open| {
@@ -56,7 +56,7 @@ fn next_name(text: &[u8]) -> Option<(&[u8], &str, &[u8])> {
         // The longest name is that of a `{port1}`.
         let close = rest.iter().take("port1}".len()).position(|byte| *byte == b'}')?;
         let name = str::from_utf8(&rest[..close]).ok()?;
-        let is_name = name == "pid" || name.strip_prefix("port").is_some_and(|rest| rest.is_empty() || matches!(rest.as_bytes(), [b'1'..=b'9']));
+        let is_name = name == "n" || name.strip_prefix("port").is_some_and(|rest| rest.is_empty() || matches!(rest.as_bytes(), [b'1'..=b'9']));
         is_name.then_some((&text[..open], name, &rest[close + 1..]))
     })
 }
@@ -66,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pid_is_any_number() {
+    fn an_n_is_any_number() {
         let mut numbers = Placeholders::default();
-        assert!(numbers.matches(b"start,pid={pid}", b"start,pid=4711"));
-        assert!(numbers.matches(b"start,pid={pid}", b"start,pid=12"));
-        assert!(numbers.matches(b"{pid}.{pid}", b"1.1"));
+        assert!(numbers.matches(b"start,pid={n}", b"start,pid=4711"));
+        assert!(numbers.matches(b"start,pid={n}", b"start,pid=12"));
+        assert!(numbers.matches(b"{n}.{n}", b"1.1"));
         for text in ["start,pid=", "start,pid=x", "start,pid=12 ", "start,pid=-1", "pid=12"] {
-            assert!(!numbers.matches(b"start,pid={pid}", text.as_bytes()), "{text}");
+            assert!(!numbers.matches(b"start,pid={n}", text.as_bytes()), "{text}");
         }
     }
 
@@ -84,7 +84,7 @@ mod tests {
         assert!(!numbers.matches(b"port={port}", b"port=40002"));
         assert!(!numbers.matches(b"port={port2}", b"port=40001"));
         assert!(numbers.matches(b"port={port2}", b"port=40002"));
-        assert_eq!(numbers.fill("{port} {port2} {port3} {pid}"), "40001 40002 {port3} {pid}");
+        assert_eq!(numbers.fill("{port} {port2} {port3} {n}"), "40001 40002 {port3} {n}");
     }
 
     #[test]

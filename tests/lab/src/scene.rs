@@ -20,7 +20,7 @@
 //! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
 //!
 //! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}`, `{CR}` and `{LF}` for the byte of that name, and `{xff}` for
-//! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{pid}` and `{port}` are
+//! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{n}` and `{port}` are
 //! [numbers](crate::placeholders) that the kernel picks. A command is split into words as a shell does it,
 //! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). What is typed
 //! at `lab sock` stays in this notation, and what it writes is in it. A line that begins with `#` is a
@@ -622,7 +622,7 @@ mod tests {
             ("a{NUL}b{NUL*2}", b"a\0b\0\0"),
             ("a{CR}{LF*2}{LFX}", b"a\r\n\n{LFX}"),
             ("{xff}{x80*2}{x7f}{x*2}", b"\xff\x80\x80\x7fxx"),
-            ("{\u{e4}*2}{pid}", "\u{e4}\u{e4}{pid}".as_bytes()),
+            ("{\u{e4}*2}{n}", "\u{e4}\u{e4}{n}".as_bytes()),
         ] {
             assert_eq!(expand(text), bytes, "{text}");
         }
