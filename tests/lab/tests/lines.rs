@@ -1,9 +1,10 @@
 //! A port beside its original: every call on the same line, no line too wide to stand beside C's, and a mark
 //! on each size or sign that is not C's.
 //!
-//! `lines.tsv` lists, for each program, the lines of the C file and the functions they call, `write+1` if the
-//! port calls it one line later; the goldens have the line of each system call. `types.tsv`, for
-//! each line of a port that names a size or prints one, what C has there.
+//! `lines.tsv` lists, for each program, the lines of the C file and the functions they call, `printf+1` if the
+//! port calls it one line later. The lines of system calls are in the goldens, and only those that are one
+//! line late are here, too. `types.tsv` has, for each line of a port that names a size or prints one, what C
+//! has there.
 
 use std::collections::BTreeMap;
 use std::fs;
