@@ -10,7 +10,6 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
 use nix::pty::openpty;
 use nix::sys::signal::{self, SigHandler, Signal, killpg};
@@ -51,29 +50,28 @@ impl Actor {
     /// if the redirections do not say otherwise.
     pub fn start(name: &str, mut command: Command, user: Option<&str>, stdout: Stdout, redirections: &[Redirection]) -> Result<Actor> {
         let pty = openpty(None, None).context("cannot open a pseudo-terminal")?;
-        let mut settings = tcgetattr(&pty.slave)?;
+        // Copies, which an exec closes.
+        let (master, slave) = (pty.master.try_clone()?, pty.slave.try_clone()?);
+        let mut settings = tcgetattr(&slave)?;
         // Ctrl-C would otherwise throw away output that we have not read yet.
         settings.local_flags.insert(LocalFlags::NOFLSH);
         settings.local_flags.remove(LocalFlags::ECHO);
         settings.output_flags.remove(OutputFlags::OPOST);
-        tcsetattr(&pty.slave, SetArg::TCSANOW, &settings)?;
-        for fd in [&pty.master, &pty.slave] {
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        }
-        fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
+        tcsetattr(&slave, SetArg::TCSANOW, &settings)?;
+        drop(pty);
+        set_nonblocking(&master)?;
 
         let user = match user {
             Some(user) if Uid::current().is_root() => Some(User::from_name(user)?.with_context(|| format!("no user called {user}"))?),
             _ => None,
         };
-        let slave: &OwnedFd = &pty.slave;
         command.stdin(slave.try_clone()?).stderr(slave.try_clone()?);
         match stdout {
             Stdout::Terminal => command.stdout(slave.try_clone()?),
             Stdout::Pipe => command.stdout(Stdio::piped()),
             Stdout::File => command.stdout(File::options().append(true).create(true).open(format!("{name}.stdout"))?),
         };
-        let redirections = redirections.iter().map(|redirection| open(redirection, slave)).collect::<Result<Vec<_>>>()?;
+        let redirections = redirections.iter().map(|redirection| open(redirection, &slave)).collect::<Result<Vec<_>>>()?;
         // SAFETY: the closure makes system calls only, on values made before the fork.
         unsafe {
             command.pre_exec(move || {
@@ -83,12 +81,12 @@ impl Actor {
         }
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
         if let Some(pipe) = &child.stdout {
-            fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_RDONLY | OFlag::O_NONBLOCK))?;
+            set_nonblocking(pipe)?;
         }
         Ok(Actor {
             name: name.to_owned(),
             child,
-            master: pty.master.into(),
+            master: master.into(),
             screen: Vec::new(),
             closed: false,
             interrupted: false,
@@ -261,6 +259,12 @@ impl Drop for Actor {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn set_nonblocking(file: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: the kernel reads the number.
+    Errno::result(unsafe { libc::ioctl(file.as_raw_fd(), libc::FIONBIO, &1) })?;
+    Ok(())
 }
 
 /// Takes in what there is at a terminal; tells whether nobody has its other end open any more.

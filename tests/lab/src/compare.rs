@@ -1,6 +1,6 @@
 //! Two traces of one process, the C program's and the port's, line by line.
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use std::ops::Range;
 
 use crate::scene::Divergence;
 use crate::sources;
@@ -15,22 +15,40 @@ pub enum Row {
     Differ(Option<Line>, Option<Line>),
 }
 
-fn diff(c: &[Line], port: &[Line]) -> Vec<DiffOp> {
+/// Lines that follow each other in both, and are the same there or not.
+struct Run {
+    is_same: bool,
+    c: Range<usize>,
+    port: Range<usize>,
+}
+
+fn diff(c: &[Line], port: &[Line]) -> Vec<Run> {
     let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
-    capture_diff_slices(Algorithm::Myers, &texts(c), &texts(port))
+    let mut runs: Vec<Run> = Vec::new();
+    let (mut at_c, mut at_port) = (0, 0);
+    for result in diff::slice(&texts(c), &texts(port)) {
+        let is_same = matches!(result, diff::Result::Both(..));
+        if runs.last().is_none_or(|run| run.is_same != is_same) {
+            runs.push(Run { is_same, c: at_c..at_c, port: at_port..at_port });
+        }
+        at_c += usize::from(!matches!(result, diff::Result::Right(_)));
+        at_port += usize::from(!matches!(result, diff::Result::Left(_)));
+        if let Some(run) = runs.last_mut() {
+            (run.c.end, run.port.end) = (at_c, at_port);
+        }
+    }
+    runs
 }
 
 /// The rows of the comparison of two lists of lines.
 pub fn rows(c: &[Line], port: &[Line]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for op in diff(c, port) {
-        let (old, new) = (&c[op.old_range()], &port[op.new_range()]);
-        if let DiffOp::Equal { .. } = op {
-            rows.extend(old.iter().cloned().zip(new.iter().cloned()).map(|(c, port)| Row::Same(c, port)));
+    for run in diff(c, port) {
+        let (in_c, here) = (&c[run.c], &port[run.port]);
+        if run.is_same {
+            rows.extend(in_c.iter().cloned().zip(here.iter().cloned()).map(|(c, port)| Row::Same(c, port)));
         } else {
-            for at in 0..old.len().max(new.len()) {
-                rows.push(Row::Differ(old.get(at).cloned(), new.get(at).cloned()));
-            }
+            rows.extend((0..in_c.len().max(here.len())).map(|at| Row::Differ(in_c.get(at).cloned(), here.get(at).cloned())));
         }
     }
     rows
@@ -146,11 +164,8 @@ fn first_other(c: &[Line], port: &[Line], differs: &[String]) -> Option<(usize, 
         })
     };
     let other = |lines: &[Line], from: usize| lines[from..].iter().position(is_other).map_or(lines.len(), |at| from + at);
-    diff(c, port).into_iter().find_map(|op| {
-        let (of_c, of_port) = (op.old_range(), op.new_range());
-        let differ = !matches!(op, DiffOp::Equal { .. });
-        (differ && c[of_c.clone()].iter().chain(&port[of_port.clone()]).any(is_other)).then(|| (other(c, of_c.start), other(port, of_port.start)))
-    })
+    let run = diff(c, port).into_iter().find(|run| !run.is_same && c[run.c.clone()].iter().chain(&port[run.port.clone()]).any(is_other))?;
+    Some((other(c, run.c.start), other(port, run.port.start)))
 }
 
 /// What of a C program's own calls a comparison with the port needs, where the scene shows a fix.

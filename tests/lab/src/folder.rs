@@ -2,14 +2,15 @@
 //! killed has left goes when the next one starts.
 
 use std::env;
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Once;
 
-use anyhow::{Context, Result, anyhow};
-use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{getuid, mkdtemp};
+use anyhow::{Context, Result};
+use nix::unistd::getuid;
 
 const PREFIX: &str = "lab-";
 
@@ -19,7 +20,7 @@ const OWNER: &str = ".owner";
 /// A new folder among those for temporary files; dropping it removes it.
 pub struct Folder {
     path: PathBuf,
-    _owner: Flock<File>,
+    _owner: File,
 }
 
 impl Folder {
@@ -32,10 +33,11 @@ impl Folder {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(sweep);
         let make = || -> Result<Folder> {
-            let path = mkdtemp(&env::temp_dir().join(format!("{PREFIX}XXXXXX")))?;
+            let path = new_folder()?;
             // It is locked before it has the name that others look for.
             let nameless = path.join(".owner-to-be");
-            let owner = Flock::lock(File::create(&nameless)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| anyhow!(error))?;
+            let owner = File::create(&nameless)?;
+            owner.try_lock()?;
             fs::rename(&nameless, path.join(OWNER))?;
             Ok(Folder { path, _owner: owner })
         };
@@ -54,13 +56,25 @@ impl Drop for Folder {
     }
 }
 
+/// A folder that nobody else has, for us alone.
+fn new_folder() -> io::Result<PathBuf> {
+    let mut number = 0;
+    loop {
+        let path = env::temp_dir().join(format!("{PREFIX}{}-{number}", process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            outcome => return outcome.map(|()| path),
+        }
+    }
+}
+
 /// Removes our user's folders that nobody owns any more; one that cannot be removed stays.
 fn sweep() {
     for entry in fs::read_dir(env::temp_dir()).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == getuid().as_raw());
         if is_ours
             && let Ok(owner) = File::open(entry.path().join(OWNER))
-            && let Ok(_locked) = Flock::lock(owner, FlockArg::LockExclusiveNonblock)
+            && owner.try_lock().is_ok()
         {
             let _ = fs::remove_dir_all(entry.path());
         }
