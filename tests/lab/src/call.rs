@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn messages_failures_and_what_is_no_call() {
-        let call = Call::parse(r#"recvmsg(3, {msg_name={sa_family=AF_INET, sin_port=htons(9), sin_addr=inet_addr("127.0.0.1")}, msg_iov=[{iov_base="g1", iov_len=9}], msg_flags=MSG_ERRQUEUE}, MSG_ERRQUEUE) = 2"#).unwrap();
+        let call = Call::parse(
+            r#"recvmsg(3, {msg_name={sa_family=AF_INET, sin_port=htons(9), sin_addr=inet_addr("127.0.0.1")}, msg_iov=[{iov_base="g1", iov_len=9}], msg_flags=MSG_ERRQUEUE}, MSG_ERRQUEUE) = 2"#,
+        )
+        .unwrap();
         assert_eq!((call.received().unwrap(), call.address().unwrap(), call.has("MSG_ERRQUEUE"), call.has("MSG_PEEK")), (b"g1".to_vec(), "127.0.0.1:9".to_owned(), true, false));
         let failed = Call::parse("bind(3, 0x1, 2) = -1 EACCES (Permission denied) (INJECTED)").unwrap();
         assert!(failed.is_injected() && failed.result().is_none());

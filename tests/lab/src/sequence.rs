@@ -45,7 +45,9 @@ pub enum Kind {
     /// A person types or starts something: the line says what, in a scene's notation.
     Person,
     /// A call; whether it is the program's own, and not the loader's or stdio's.
-    Call { own: bool },
+    Call {
+        own: bool,
+    },
     Signal,
     End,
     /// A line or the end of a tool that is not traced.
@@ -194,6 +196,8 @@ impl Sequence {
                 for (index, (line, next)) in trace.lines.iter().zip(ends).enumerate() {
                     let call = Call::parse(&line.raw);
                     let kind = match &call {
+                        // Of `lab sock` its terminal is its own, and its sockets, which come later.
+                        Some(call) if trace.program == SOCK => Kind::Call { own: call.name == "exit_group" || ["read", "write"].contains(&call.name) && call.fd().is_some_and(|fd| fd < 3) },
                         Some(_) => Kind::Call { own: index >= begin && trace::is_own(line) },
                         None if line.starts_with("+++") => Kind::End,
                         None => Kind::Signal,
@@ -515,7 +519,12 @@ impl Kernel {
             self.arrow(mail.map(|mail| mail.step), at, What::Data, bytes);
             return;
         };
-        let whole = self.connections[connection].whole;
+        if self.connections[connection].whole
+            && let Some((from, _)) = self.connections[connection].sent[1 - side].pop_front()
+        {
+            self.arrow(Some(from), at, What::Data, bytes);
+            return;
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let Some((from, mut sent)) = self.connections[connection].sent[1 - side].pop_front() else {
@@ -524,7 +533,7 @@ impl Kernel {
             };
             let later = rest.split_off(sent.len().min(rest.len()));
             let left = sent.split_off(rest.len());
-            if !left.is_empty() && !whole {
+            if !left.is_empty() {
                 self.connections[connection].sent[1 - side].push_front((from, left));
             }
             let taken = mem::replace(&mut rest, later);

@@ -31,7 +31,8 @@ pub fn wrap(words: &[String], injections: &[String], stacks: Stacks, log: &Path)
     let (theirs, program) = split(words);
     // -DD: the tracer is in a process group of its own, and the program is our child as if it were
     // not traced. Ctrl-C and our signals are for the program alone.
-    let mut wrapped: Vec<String> = ["strace", "-DD", "-ff", "-q", "--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns", "-s", &STRING_LIMIT.to_string(), "-o", &log.to_string_lossy()].map(str::to_owned).into();
+    let mut wrapped: Vec<String> =
+        ["strace", "-DD", "-ff", "-q", "--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns", "-s", &STRING_LIMIT.to_string(), "-o", &log.to_string_lossy()].map(str::to_owned).into();
     if stacks != Stacks::None {
         wrapped.push("-k".to_owned());
     }

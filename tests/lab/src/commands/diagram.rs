@@ -231,7 +231,11 @@ fn to_text(sequence: &Sequence, language: Language) -> String {
                     (_, true) => "▶",
                     _ => "◀",
                 };
-                let body = if from < to { format!("{} {text} {}{head}", stroke.repeat(room / 2), stroke.repeat(room - room / 2)) } else { format!("{head}{} {text} {}", stroke.repeat(room / 2), stroke.repeat(room - room / 2)) };
+                let body = if from < to {
+                    format!("{} {text} {}{head}", stroke.repeat(room / 2), stroke.repeat(room - room / 2))
+                } else {
+                    format!("{head}{} {text} {}", stroke.repeat(room / 2), stroke.repeat(room - room / 2))
+                };
                 row.drain(left + 1..right);
                 row[left].1 = format!("{}{body}", if from < to { '├' } else { '│' });
                 row[left + 1].1 = if from < to { "│" } else { "┤" }.to_owned();

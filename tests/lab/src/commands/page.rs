@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::num::NonZero;
-use std::path::{self, Path};
+use std::path;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -66,7 +66,11 @@ pub fn run(mut args: Args) -> Result<()> {
     strace::available()?;
     let used = scene::names(&scenes.iter().collect::<Vec<_>>());
     let used: Vec<&Program> = used.into_iter().filter_map(programs::find).collect();
-    let sources = used.iter().map(|program| Ok((program.name, source(program, originals.as_deref())?))).collect::<Result<Vec<_>>>()?;
+    let in_c: Vec<Option<String>> = used.iter().map(|program| originals.clone().or_else(programs::default_originals).and_then(|folder| c_file(&folder, program).ok())).collect();
+    if let (Some(folder), true) = (&originals, in_c.iter().all(Option::is_none)) {
+        bail!("none of the C files is under {}", folder.display());
+    }
+    let sources = used.iter().zip(in_c).map(|(program, in_c)| Ok((program.name, source(program, in_c)?))).collect::<Result<Vec<_>>>()?;
     let names: Vec<&str> = used.iter().map(|program| program.name).collect();
     let ports = match &folder {
         Some(folder) => programs::search(folder, &names)?,
@@ -154,12 +158,8 @@ fn html(data: &Json) -> String {
 }
 
 /// The texts of a program: the port, C if it is at hand, and for each fix what C does.
-fn source(program: &Program, originals: Option<&Path>) -> Result<Json<'static>> {
+fn source(program: &Program, c: Option<String>) -> Result<Json<'static>> {
     let port = fs::read_to_string(root().join(program.source())).context("cannot read the port")?;
-    let c = match originals {
-        Some(folder) => Some(c_file(folder, program)?),
-        None => programs::default_originals().and_then(|folder| c_file(&folder, program).ok()),
-    };
     let fixes = fs::read_to_string(root().join(program.group).join("FIXES.md")).with_context(|| format!("cannot read the FIXES.md of {}", program.group))?;
     let fix = |(number, line): (usize, &str)| {
         let here = format!("{}:{number}", program.name);
@@ -224,16 +224,24 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
         ])
     });
     let steps = Json::List(steps.collect());
-    let arrows = Json::List(sequence.arrows.iter().map(|arrow| {
-        let what = match arrow.what {
-            What::Connection => 0,
-            What::Data => 1,
-            What::End => 2,
-            What::Refusal => 3,
-        };
-        Json::List(vec![number(arrow.from), number(arrow.to), Json::Number(what), texts.place(scene::notation(&arrow.bytes)), Json::Number(arrow.bytes.len() as i64)])
-    }).collect());
-    let rests = Json::List(sequence.rests.iter().map(|rest| Json::List(vec![number(Some(rest.before)), number(Some(rest.column)), Json::list(&rest.sockets, |socket| texts.place(socket.to_string()))])).collect());
+    let arrows = Json::List(
+        sequence
+            .arrows
+            .iter()
+            .map(|arrow| {
+                let what = match arrow.what {
+                    What::Connection => 0,
+                    What::Data => 1,
+                    What::End => 2,
+                    What::Refusal => 3,
+                };
+                Json::List(vec![number(arrow.from), number(arrow.to), Json::Number(what), texts.place(scene::notation(&arrow.bytes)), Json::Number(arrow.bytes.len() as i64)])
+            })
+            .collect(),
+    );
+    let rests = Json::List(
+        sequence.rests.iter().map(|rest| Json::List(vec![number(Some(rest.before)), number(Some(rest.column)), Json::list(&rest.sockets, |socket| texts.place(socket.to_string()))])).collect(),
+    );
     let asked = all.iter().filter(|question| question.language == Language::English && question.scenes.contains(&scene.name));
     Json::map([
         ("order", Json::Number(order as i64)),

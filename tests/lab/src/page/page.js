@@ -266,6 +266,14 @@ function showNow(one) {
   if (fix && fix[1]) now.append(make("span", { class: "more fix" }, word("inC"), inline(fix[1])));
 }
 
+// Adds what a program wrote. What is one run of a character may come in several writes.
+function written(screen, output) {
+  if (screen.lastChild?.nodeType !== Node.TEXT_NODE) screen.append("");
+  const last = screen.lastChild;
+  const sum = (runs) => runs.match(/\d+(?=\})/g).reduce((total, count) => total + Number(count), 0);
+  last.data = (last.data + output).replace(/\{(x[0-9a-f]{2}|[A-Z]+|.)\*\d+\}(\{\1\*\d+\})+/gsu, (runs, unit) => `{${unit}*${sum(runs)}}`);
+}
+
 function showTerminals() {
   const panels = scene.columns.map(([name, program, terminal], column) => {
     if (terminal !== column) return null;
@@ -275,7 +283,7 @@ function showTerminals() {
       if (scene.columns[one[STEP.column]][2] !== column) continue;
       const full = text(one[STEP.text]);
       if (one[STEP.kind] === PERSON) screen.append(make("span", { class: "typed" }, (full.startsWith("< ") ? full.slice(2) : full) + "\n"));
-      else screen.append(text(one[STEP.output]));
+      else written(screen, text(one[STEP.output]));
     }
     const active = scene.columns[step(at)[STEP.column]][2] === column;
     const panel = make("div", { class: "terminal" + (active ? " active" : ""), "data-who": name }, make("div", {}, make("b", {}, name), ` ${program}`), screen);

@@ -42,7 +42,7 @@ fn page(programs: &Path, args: &[&str]) -> (PathBuf, TempDir) {
     let folder = TempDir::new().unwrap();
     let page = folder.path().join("page.html");
     let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
-    command.args(["page", "--lang", "en", "--output"]).arg(&page).arg("--programs").arg(programs).args(args).env_remove("LAB_ORIGINALS");
+    command.args(["page", "--lang", "en", "--output"]).arg(&page).arg("--programs").arg(programs).args(args).env("LAB_ORIGINALS", folder.path());
     let output = support::output(&mut command).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), page.to_string_lossy());
@@ -91,7 +91,7 @@ fn each_message_has_one_arrow(programs: &Path) {
                 "accept" | "accept4" => drop(mine.insert(result.to_string(), false)),
                 "socketpair" => {
                     for fd in rest.rsplit_once('[').unwrap().1.trim_end_matches(']').split(", ") {
-                        mine.insert(fd.to_owned(), rest.contains("SOCK_DGRAM") || rest.contains("SOCK_SEQPACKET"));
+                        mine.insert(fd.to_owned(), rest.contains("SOCK_DGRAM"));
                     }
                 }
                 "close" => drop(mine.remove(fd)),
@@ -235,10 +235,9 @@ fn c_stands_beside_rust(programs: &Path) {
     fs::write(originals.path().join("udpclient.c"), "first line\n\tsecond </script><b>line\n").unwrap();
     let browser = Browser::start(1400, 900);
     for with_c in [true, false] {
-        let folder = originals.path().to_string_lossy().into_owned();
-        let empty = TempDir::new().unwrap();
-        let (page, _folder) = page(programs, if with_c { &["client-alone", "--originals", &folder][..] } else { &["client-alone"] });
-        drop(empty);
+        let folder = originals.path().to_string_lossy();
+        let args = ["client-alone", "--originals", &folder];
+        let (page, _folder) = page(programs, if with_c { &args } else { &args[..1] });
         browser.open(&page, "#client-alone/2");
         let cells = browser.value("[...document.querySelectorAll('#source td.c')].slice(0, 2).map(cell => cell.textContent)");
         assert_eq!(cells, if with_c { json!(["first line", "    second </script><b>line"]) } else { json!([]) });
@@ -253,19 +252,13 @@ fn what_programs_say_is_text(programs: &Path) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("scenes.md");
     let typed = ["<script>alert(1)</script>", "&lt;b&gt; <img src=x onerror=alert(1)>", "</script><!-- é 你好 {xff}{x80}", "{x*4000}"];
-    let lines: String = typed.iter().map(|line| format!("client < {line}\nclient > now sending {line}\nclient > send bytes: {}\nclient > Hi, {line}\n", scene::expand(line).len())).collect();
-    let heard: Vec<String> = lines.lines().map(|line| if line.starts_with("client > send") { format!("{line}\nSERVER") } else { line.to_owned() }).collect();
-    let mut typed_at = typed.iter();
-    let scene: String = heard
-        .join("\n")
-        .split("SERVER")
-        .map(str::to_owned)
-        .reduce(|text, rest| {
-            let line = typed_at.next().unwrap();
-            format!("{text}server > received {} bytes: {line}{rest}", scene::expand(line).len())
-        })
+    let exchange = |line: &&str| {
+        let length = scene::expand(line).len();
+        format!("client < {line}\nclient > now sending {line}\nclient > send bytes: {length}\nserver > received {length} bytes: {line}\nclient > Hi, {line}\n")
+    };
+    let exchanges: String = typed.iter().map(exchange).collect();
+    fs::write(&file, format!("```scene texts\nserver $ udpserver\nclient $ udpclient 127.0.0.1\n{exchanges}client ^D\nclient = 0\nserver ^C\nserver > received 4 datagrams\nserver = 0\n```\n"))
         .unwrap();
-    fs::write(&file, format!("```scene texts\nserver $ udpserver\nclient $ udpclient 127.0.0.1\n{scene}\nclient ^D\nclient = 0\nserver ^C\nserver > received 4 datagrams\nserver = 0\n```\n")).unwrap();
     let (page, _folder) = page(programs, &[&file.to_string_lossy()]);
     let browser = Browser::start(1400, 900);
     browser.open(&page, "");
