@@ -289,8 +289,6 @@ struct End {
     waiting: VecDeque<(usize, usize)>,
     /// The descriptors that lead to it.
     open: usize,
-    /// The last step whose datagram found no socket.
-    lost: Option<usize>,
 }
 
 /// For each side what it has sent and the other has not taken, and the step that closed it.
@@ -365,6 +363,12 @@ impl Kernel {
         self.arrows.push(Arrow { from, to: Some(to), what, bytes });
     }
 
+    /// A call is told of the refusal of what its socket sent last, if that was a datagram.
+    fn refuse(&mut self, at: usize, end: usize) {
+        let from = self.mail.iter().rfind(|mail| mail.from == end).map(|mail| mail.step);
+        self.arrow(from, at, What::Refusal, Vec::new());
+    }
+
     fn call(&mut self, at: usize, column: usize, call: &Call) {
         let end = call.fd().and_then(|fd| self.tables[column].get(&fd).copied());
         if call.is_injected() {
@@ -374,8 +378,7 @@ impl Kernel {
             if let Some(end) = end
                 && ["ECONNREFUSED", "ECONNRESET", "EPIPE"].iter().any(|error| call.result.contains(error))
             {
-                let from = self.ends[end].lost.take();
-                self.arrow(from, at, What::Refusal, Vec::new());
+                self.refuse(at, end);
             }
             return;
         };
@@ -432,8 +435,7 @@ impl Kernel {
                 if let Some(bytes) = call.sent() {
                     self.send(at, end, bytes, call.address());
                 } else if call.has("MSG_ERRQUEUE") {
-                    let from = self.ends[end].lost.take();
-                    self.arrow(from, at, What::Refusal, Vec::new());
+                    self.refuse(at, end);
                 } else if let Some(bytes) = call.received().filter(|_| !call.has("MSG_PEEK")) {
                     self.receive(at, end, bytes, call.address(), call.has("MSG_TRUNC"));
                 }
@@ -463,7 +465,7 @@ impl Kernel {
 
     /// The open sockets of this one's kind that have this address, the newest first.
     fn at_address(&self, from: usize, address: &str) -> Vec<usize> {
-        let like = |end: &End| end.open > 0 && end.family == self.ends[from].family && end.kind == self.ends[from].kind;
+        let like = |end: &End| end.open > 0 && end.side.is_none() && end.family == self.ends[from].family && end.kind == self.ends[from].kind;
         let has = |end: &End| end.local.as_ref().is_some_and(|local| leads_to(address, local));
         let mut found: Vec<usize> = (0..self.ends.len()).rev().filter(|at| like(&self.ends[*at]) && has(&self.ends[*at])).collect();
         if self.ends[from].family == "AF_UNIX" {
@@ -499,7 +501,6 @@ impl Kernel {
             // The kernel may have given it its port, and nobody has seen that yet.
             let like = |other: &End| other.open > 0 && other.family == self.ends[end].family && other.kind == self.ends[end].kind && other.local.is_none();
             for_whom = (0..self.ends.len()).filter(|other| *other != end && like(&self.ends[*other])).collect();
-            self.ends[end].lost = Some(at);
         }
         self.mail.push(Mail { step: at, from: end, bytes, for_whom });
     }

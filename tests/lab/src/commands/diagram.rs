@@ -164,7 +164,7 @@ fn to_mermaid(sequence: &Sequence, language: Language) -> String {
 fn with_kernel(sequence: &Sequence, items: &[Item]) -> Vec<Option<usize>> {
     let mut columns: Vec<Option<usize>> = (0..sequence.columns.len()).map(Some).collect();
     if items.iter().any(|item| matches!(item, Item::Arrow { from, to, .. } if from.is_none() || to.is_none())) {
-        columns.insert(columns.len().div_ceil(2), None);
+        columns.insert((columns.len() / 2).max(1), None);
     }
     columns
 }

@@ -9,6 +9,7 @@ const WORDS = {
     scene: "Scene", all: "also the loader's and stdio's calls", terminals: "Terminals", source: "Source", calls: "Calls", sockets: "Sockets", questions: "Questions",
     keys: "Keys: ← → a step, Home End the first and the last, space plays, [ ] the scene before and after, a the loader's calls, l 中文.",
     first: "first step (Home)", back: "step back (←)", play: "play (space)", pause: "pause (space)", next: "next step (→)", last: "last step (End)", slider: "step", backScene: "scene before ([)", nextScene: "next scene (])",
+    legend: [["bar", "blocked"], ["data", "→ a message"], ["refusal", "⇢ a refusal"], ["lost", "✕ nobody takes it"], ["end", "⋯ EOF"]],
     kernel: "kernel", lang: "中文", line: "line", types: "A person types", starts: "A person starts", sends: "goes to", takes: "comes from", lost: "nobody takes it", unaccepted: "nobody accepts it",
     untraced: "a program that is not traced", blocked: "It was blocked in this call: everyone was at rest.", waited: "It waited in this call.", inC: "Line with a fix. In C: ", step: "step",
     rest: "As /proc had them when everyone was at rest, before step ", none: "no socket", noSource: "It is no program of the lectures: no source here.", refused: "The refusal comes from the kernel.", inside: "inside", closed: "the end of the stream", lecture: "Lecture", toIt: "goes to",
@@ -17,6 +18,7 @@ const WORDS = {
     scene: "场景", all: "也显示加载器和 stdio 的调用", terminals: "终端", source: "源代码", calls: "系统调用", sockets: "套接字", questions: "问题",
     keys: "按键：← → 前后一步，Home End 第一步和最后一步，空格播放，[ ] 前后一个场景，a 加载器的调用，l English。",
     first: "第一步 (Home)", back: "后退一步 (←)", play: "播放（空格）", pause: "暂停（空格）", next: "前进一步 (→)", last: "最后一步 (End)", slider: "步骤", backScene: "上一个场景 ([)", nextScene: "下一个场景 (])",
+    legend: [["bar", "阻塞"], ["data", "→ 报文"], ["refusal", "⇢ 拒绝"], ["lost", "✕ 没有人接收"], ["end", "⋯ EOF"]],
     kernel: "内核", lang: "English", line: "第几行", types: "人输入", starts: "人启动", sends: "发往", takes: "来自", lost: "没有人接收", unaccepted: "没有人 accept",
     untraced: "没有被跟踪的程序", blocked: "它阻塞在这个调用里：所有程序都在休眠。", waited: "它在这个调用里等待过。", inC: "这一行修正了错误。C 程序：", step: "第几步",
     rest: "所有程序都在休眠时 /proc 里的样子，在这一步之前：", none: "没有套接字", noSource: "它不是课程里的程序，这里没有源代码。", refused: "拒绝来自内核。", inside: "位于", closed: "字节流结束", lecture: "第", toIt: "发往",
@@ -25,7 +27,7 @@ const WORDS = {
 const data = JSON.parse(document.getElementById("data").textContent);
 // Each process that played scenes has a list of texts of its own.
 const scenes = data.parts.flatMap((part) => part.scenes.map((one) => ({ ...one, texts: part.texts }))).sort((one, next) => one.order - next.order);
-const [ROW, LEFT] = [24, 150];
+const [ROW, LEFT] = [24, 134];
 let lang = data.lang;
 let scene, at = 0, withLoader = false, chosen = null, timer = null, shown = [], rows = [];
 
@@ -129,22 +131,28 @@ function build() {
     const [question, answer] = data.questions[name][other()];
     return make("details", { id: name }, make("summary", {}, make("b", {}, name), " ", inline(question)), ...paragraphs(answer));
   }));
+  id("legend").replaceChildren(...word("legend").map(([kind, meaning]) => make("span", { class: `arrow ${kind}` }, meaning)));
   drawDiagram();
   show();
 }
 
 function drawDiagram() {
   const count = scene.columns.length;
-  const before = Math.ceil(count / 2);
-  const lane = Math.max(150, Math.min(230, (id("diagram").clientWidth - 2 * LEFT) / count));
+  // The kernel is between the first processes, mostly the server, and the others.
+  const before = Math.max(1, Math.floor(count / 2));
+  const lane = Math.max(112, Math.min(230, (id("diagram").clientWidth - 2 * LEFT) / count));
   const x = (column) => LEFT + lane * (column < before ? column : column + 1);
   const kernel = LEFT + lane * before;
-  const width = LEFT + lane * count + (count > before ? LEFT : 70);
+  const width = 2 * LEFT + lane * count;
   const y = (index) => ROW * rows[index] + ROW / 2 + 4;
   const height = ROW * shown.length + 12;
+  const refused = new Set(scene.arrows.filter((arrow) => WHAT[arrow[ARROW.what]] === "refusal").map((arrow) => arrow[ARROW.to]));
+  // How many letters fit beside a column.
+  const room = (column) => Math.floor(((column === 0 || column === count - 1 ? LEFT : lane) - 14) / 7.3);
+  const headRoom = Math.floor((lane - 8) / 7.3);
   const heads = [...scene.columns.keys()].flatMap((column) => [
-    draw("text", { x: x(column), y: 16, "text-anchor": "middle", "font-weight": 700 }, clip(who(column), 20)),
-    draw("text", { x: x(column), y: 31, "text-anchor": "middle", class: "label" }, clip(scene.columns[column][1], 22)),
+    draw("text", { x: x(column), y: 16, "text-anchor": "middle", "font-weight": 700 }, clip(who(column), headRoom)),
+    draw("text", { x: x(column), y: 31, "text-anchor": "middle", class: "label" }, clip(scene.columns[column][1], headRoom)),
   ]);
   heads.push(draw("text", { x: kernel, y: 16, "text-anchor": "middle", "font-weight": 700 }, word("kernel")));
   for (const [svg, tall] of [["heads", 38], ["drawing", height]]) { id(svg).setAttribute("width", width); id(svg).setAttribute("height", tall); }
@@ -182,7 +190,7 @@ function drawDiagram() {
     if (to >= 0) points.push([track, y(to)], [x(step(to)[STEP.column]), y(to)]);
     const path = "M" + points.map((point) => point.join(" ")).join("L");
     const group = draw("g", { class: `arrow ${to < 0 ? "lost" : what}`, "data-from": from, "data-to": to });
-    group.append(draw("path", { d: path, class: "wide" }), draw("path", { d: path }));
+    group.append(draw("path", { d: path, class: "wide" }), draw("path", { d: path, class: "line" }));
     const bytes = arrow[ARROW.length] > 0 || what === "data" ? `"${text(arrow[ARROW.bytes])}"` : "";
     const [tipX, tipY] = points.at(-1);
     if (to >= 0) {
@@ -191,7 +199,8 @@ function drawDiagram() {
     } else group.append(draw("text", { x: tipX, y: tipY + 4, "text-anchor": "middle" }, "✕"));
     const end = from >= 0 && !refusal ? points[0] : points.at(-1);
     const isLeft = end[0] < kernel;
-    const label = refusal ? "" : to < 0 && what === "connection" ? "" : what === "end" ? "EOF" : clip(bytes, 18);
+    const error = refusal ? text(step(to)[STEP.text]).match(/= -1 (E\w+)/)?.[1] ?? "" : "";
+    const label = clip({ connection: "", end: "EOF", data: bytes, refusal: error }[what], Math.floor((lane - 24) / 7.3));
     group.append(draw("text", { x: kernel + (isLeft ? -22 : 22), y: end[1] - 3, "text-anchor": isLeft ? "end" : "start" }, label));
     if (to < 0) group.append(draw("text", { x: kernel + (isLeft ? 22 : -22), y: end[1] + 4, "text-anchor": isLeft ? "start" : "end" }, word(what === "connection" ? "unaccepted" : "lost")));
     group.append(draw("title", {}, `${what} ${bytes}`));
@@ -205,7 +214,7 @@ function drawDiagram() {
     const kind = ["person", "own", "loader", "stop", "stop", "tool"][one[STEP.kind]];
     const group = draw("g", { class: `${kind}${isFailed(one) ? " failed" : ""}`, "data-step": index });
     group.append(draw("circle", { cx: x(one[STEP.column]), cy: y(index), r: 3.5, class: "dot" }));
-    group.append(draw("text", { x: x(one[STEP.column]) + (left ? -10 : 10), y: y(index) + 4, "text-anchor": left ? "end" : "start", class: "label" }, clip(brief(one), 20)));
+    group.append(draw("text", { x: x(one[STEP.column]) + (left ? -10 : 10), y: y(index) + 4, "text-anchor": left ? "end" : "start", class: "label" }, clip(refused.has(index) ? brief(one).split(" ")[0] : brief(one), room(one[STEP.column]))));
     drawing.append(group);
   }
 }
@@ -289,7 +298,7 @@ function showTerminals() {
     const panel = make("div", { class: "terminal" + (active ? " active" : ""), "data-who": name }, make("div", {}, make("b", {}, name), ` ${program}`), screen);
     // It keeps the height that it will need.
     const lines = scene.steps.filter((one) => scene.columns[one[STEP.column]][2] === column).map((one) => (one[STEP.kind] === PERSON ? 1 : text(one[STEP.output]).split("\n").length - 1));
-    screen.style.minHeight = `${Math.min(lines.reduce((sum, count) => sum + count, 0), 10) * 1.45 + 0.6}em`;
+    screen.style.minHeight = `${Math.min(lines.reduce((sum, count) => sum + count, 0), 9) * 1.45 + 0.6}em`;
     return panel;
   });
   id("terminals").replaceChildren(...panels.filter((panel) => panel));
@@ -333,7 +342,7 @@ function showSource() {
   const here = last === undefined ? -1 : step(last)[STEP.line];
   // A call of C's may be one line earlier.
   const inC = program.late.includes(here - 1) ? here - 1 : here;
-  const ran = new Set(mine.map((index) => step(index)[STEP.line]));
+  const ran = new Set(mine.filter((index) => shown.includes(index)).map((index) => step(index)[STEP.line]));
   for (const row of source.querySelectorAll("tbody tr")) {
     const line = Number(row.dataset.line);
     row.classList.toggle("ran", ran.has(line));
@@ -343,7 +352,7 @@ function showSource() {
       const calls = mine.filter((index) => step(index)[STEP.line] === line && shown.includes(index));
       if (calls.length > 0) go(calls.find((index) => index > at) ?? calls[0]);
     };
-    if (line === here) keepInView(source, row.offsetTop - source.offsetTop, row.offsetTop - source.offsetTop + row.offsetHeight, 70);
+    if (line === here) keepInView(source, row.offsetTop, row.offsetTop + row.offsetHeight, 70);
   }
 }
 
