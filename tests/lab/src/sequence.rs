@@ -61,7 +61,7 @@ pub struct Step {
     pub line: Line,
     /// What it wrote to its terminal.
     pub output: Vec<u8>,
-    /// The first and the last step of others that happened while it was in its call.
+    /// The first and the last step of others that happened while it waited in its call.
     pub during: Option<(usize, usize)>,
     /// Whether a person acted while it was in its call, when everyone was at rest: it was blocked.
     pub blocked: bool,
@@ -233,8 +233,9 @@ impl Sequence {
             step.round = round;
             let (first, end) = (times.partition_point(|time| *time <= step.line.span.start), times.partition_point(|time| *time < step.line.span.end));
             let mut others = (first..end).filter(|other| of[*other] != step.column || is_person[*other]);
-            step.during = others.next().map(|first| (first, others.next_back().unwrap_or(first)));
             step.blocked = (first..end).any(|other| is_person[other]);
+            let waits = step.blocked || WAITING.contains(&trace::name(&step.line));
+            step.during = others.next().filter(|_| waits).map(|first| (first, others.next_back().unwrap_or(first)));
         }
         let rest = |(time, who, sockets): &(u64, String, Vec<Socket>)| {
             let column = columns.iter().position(|column| column.who == *who)?;
@@ -247,14 +248,16 @@ impl Sequence {
         sequence
     }
 
-    /// How far each step is from the first one of its round that it depends on.
+    /// For each step the length of the longest chain of steps that led to it.
     fn find_causes(&mut self) {
         let mut last: Vec<usize> = vec![0; self.columns.len()];
         for at in 0..self.steps.len() {
             let causes = self.arrows.iter().filter(|arrow| arrow.to == Some(at)).filter_map(|arrow| arrow.from).filter(|from| *from != at);
             let before = causes.map(|from| self.steps[from].depth).chain([last[self.steps[at].column]]).max().unwrap_or(0);
-            self.steps[at].depth = before + 1;
-            last[self.steps[at].column] = before + 1;
+            // How stdio cuts what it writes, and what the loader does, is not the same everywhere.
+            let counts = self.steps[at].kind != Kind::Call { own: false } && self.steps[at].output.is_empty();
+            self.steps[at].depth = before + usize::from(counts);
+            last[self.steps[at].column] = self.steps[at].depth;
         }
     }
 

@@ -101,7 +101,7 @@ pub fn run(mut args: Args) -> Result<()> {
     if open {
         let opened = Command::new("xdg-open").arg(&output).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !opened.is_ok_and(|status| status.success()) {
-            bail!("xdg-open cannot open it here; open {} in a browser", output.display());
+            bail!("xdg-open does not work here; open {} in a browser", output.display());
         }
     }
     Ok(())

@@ -27,7 +27,7 @@ const WORDS = {
 const data = JSON.parse(document.getElementById("data").textContent);
 // Each process that played scenes has a list of texts of its own.
 const scenes = data.parts.flatMap((part) => part.scenes.map((one) => ({ ...one, texts: part.texts }))).sort((one, next) => one.order - next.order);
-const [ROW, LEFT] = [24, 134];
+const [ROW, LEFT] = [24, 124];
 let lang = data.lang;
 let scene, at = 0, withLoader = false, chosen = null, timer = null, shown = [], rows = [];
 
@@ -140,7 +140,7 @@ function drawDiagram() {
   const count = scene.columns.length;
   // The kernel is between the first processes, mostly the server, and the others.
   const before = Math.max(1, Math.floor(count / 2));
-  const lane = Math.max(112, Math.min(230, (id("diagram").clientWidth - 2 * LEFT) / count));
+  const lane = Math.max(104, Math.min(230, (id("diagram").clientWidth - 2 * LEFT) / count));
   const x = (column) => LEFT + lane * (column < before ? column : column + 1);
   const kernel = LEFT + lane * before;
   const width = 2 * LEFT + lane * count;
@@ -148,7 +148,7 @@ function drawDiagram() {
   const height = ROW * shown.length + 12;
   const refused = new Set(scene.arrows.filter((arrow) => WHAT[arrow[ARROW.what]] === "refusal").map((arrow) => arrow[ARROW.to]));
   // How many letters fit beside a column.
-  const room = (column) => Math.floor(((column === 0 || column === count - 1 ? LEFT : lane) - 14) / 7.3);
+  const room = (column) => Math.floor(((column === 0 || column === count - 1 ? LEFT : lane) - 12) / 7.25);
   const headRoom = Math.floor((lane - 8) / 7.3);
   const heads = [...scene.columns.keys()].flatMap((column) => [
     draw("text", { x: x(column), y: 16, "text-anchor": "middle", "font-weight": 700 }, clip(who(column), headRoom)),
@@ -298,7 +298,7 @@ function showTerminals() {
     const panel = make("div", { class: "terminal" + (active ? " active" : ""), "data-who": name }, make("div", {}, make("b", {}, name), ` ${program}`), screen);
     // It keeps the height that it will need.
     const lines = scene.steps.filter((one) => scene.columns[one[STEP.column]][2] === column).map((one) => (one[STEP.kind] === PERSON ? 1 : text(one[STEP.output]).split("\n").length - 1));
-    screen.style.minHeight = `${Math.min(lines.reduce((sum, count) => sum + count, 0), 9) * 1.45 + 0.6}em`;
+    screen.style.minHeight = `${Math.min(lines.reduce((sum, count) => sum + count, 0), 7) * 1.45 + 0.6}em`;
     return panel;
   });
   id("terminals").replaceChildren(...panels.filter((panel) => panel));

@@ -2,7 +2,9 @@
 //! READMEs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use lab::programs::{self, GROUPS, Profile};
@@ -15,9 +17,10 @@ use tempfile::TempDir;
 use crate::browser::{self, Browser};
 use crate::support::{self, Builds, Machine};
 
-const TESTS: [(&str, fn(&Path), bool); 6] = [
+const TESTS: [(&str, fn(&Path), bool); 7] = [
     ("each_message_has_one_arrow", each_message_has_one_arrow, false),
     ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date, false),
+    ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named, false),
     ("keys_and_links_step", keys_and_links_step, true),
     ("both_languages_and_both_colours", both_languages_and_both_colours, true),
     ("c_stands_beside_rust", c_stands_beside_rust, true),
@@ -144,6 +147,25 @@ fn the_diagrams_of_the_readmes_are_up_to_date(programs: &Path) {
             assert_eq!(diagram, String::from_utf8_lossy(&output.stdout), "{}: make it again with 'cargo lab {command}'", file.display());
         }
     }
+}
+
+fn what_cannot_be_opened_is_named(programs: &Path) {
+    let folder = TempDir::new().unwrap();
+    let is_there = |tool: &str| env::split_paths(&env::var_os("PATH").unwrap()).map(|folder| folder.join(tool)).find(|path| path.is_file()).unwrap();
+    symlink(is_there("strace"), folder.path().join("strace")).unwrap();
+    let page = folder.path().join("page.html");
+    let lab = |options: &[&str]| {
+        let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
+        command.args(["page", "client-alone", "--open", "--programs"]).arg(programs).args(options).env("PATH", folder.path());
+        let output = support::output(&mut command).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).lines().last().unwrap().to_owned()
+    };
+    assert_eq!(lab(&["--output", &page.to_string_lossy()]), format!("lab: xdg-open does not work here; open {} in a browser", page.display()));
+    let nowhere = folder.path().join("none/page.html");
+    assert_eq!(lab(&["--output", &nowhere.to_string_lossy()]), format!("lab: cannot write {}: No such file or directory (os error 2)", nowhere.display()));
+    let empty = folder.path().display().to_string();
+    assert_eq!(lab(&["--originals", &empty]), format!("lab: none of the C files is under {empty}"));
 }
 
 const RIGHT: &str = "\u{e014}";
