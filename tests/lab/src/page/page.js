@@ -351,6 +351,7 @@ function showSource() {
     row.onclick = () => {
       const calls = mine.filter((index) => step(index)[STEP.line] === line && shown.includes(index));
       if (calls.length > 0) go(calls.find((index) => index > at) ?? calls[0]);
+      else if (new Map(program.fixes).get(line)) id("path").replaceChildren(make("span", { class: "fix" }, `${line}: ${word("inC")}`, inline(new Map(program.fixes).get(line))));
     };
     if (line === here) keepInView(source, row.offsetTop, row.offsetTop + row.offsetHeight, 70);
   }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use lab::programs::{self, GROUPS, Profile};
 use lab::questions::Language;
-use lab::scene;
+use lab::scene::{self, Action};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,7 +17,10 @@ use tempfile::TempDir;
 use crate::browser::{self, Browser};
 use crate::support::{self, Builds, Machine};
 
-const TESTS: [(&str, fn(&Path), bool); 7] = [
+/// Name, test, and whether it needs a browser.
+type Test = (&'static str, fn(&Path), bool);
+
+const TESTS: [Test; 7] = [
     ("each_message_has_one_arrow", each_message_has_one_arrow, false),
     ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date, false),
     ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named, false),
@@ -29,7 +32,7 @@ const TESTS: [(&str, fn(&Path), bool); 7] = [
 
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let no_browser = browser::missing();
-    let trial = |(name, test, in_browser): (&str, fn(&Path), bool)| {
+    let trial = |(name, test, in_browser): Test| {
         let folder = builds.folder(Profile::Dev);
         let lacking = machine.no_strace.as_deref().or(no_browser.as_deref().filter(|_| in_browser));
         support::trial(format!("page/{name}"), lacking, move || {
@@ -70,17 +73,20 @@ fn call(text: &str) -> Option<(&str, &str, &str, i64)> {
 /// Counts what was sent and received with the calls' own descriptors and results: of the page only the texts of
 /// the calls and the arrows are used.
 fn each_message_has_one_arrow(programs: &Path) {
-    let (page, _folder) = page(programs, &[]);
+    // Without a table of lines, which nothing here needs, they are traced faster.
+    let (page, _folder) = page(&programs.with_file_name(Profile::Release.name()), &[]);
     assert!(fs::metadata(&page).unwrap().len() < 2_000_000, "the page of all lectures has 2 MB");
     let data = data(&page);
-    let (mut messages, mut untaken) = (0, 0);
+    let (mut messages, mut untaken, mut blocked) = (0, 0, 0);
+    let written = scene::read_all(programs::root()).unwrap();
     let parts = data["parts"].as_array().unwrap();
     for (scene, texts) in parts.iter().flat_map(|part| part["scenes"].as_array().unwrap().iter().map(|scene| (scene, &part["texts"]))) {
         let name = scene["name"].as_str().unwrap();
+        let text = |step: &Value| texts[step[2].as_u64().unwrap() as usize].as_str().unwrap();
         let mut sockets: BTreeMap<i64, BTreeMap<String, bool>> = BTreeMap::new();
         let (mut sends, mut receives) = (BTreeMap::new(), BTreeMap::new());
         for (at, step) in scene["steps"].as_array().unwrap().iter().enumerate() {
-            let (column, text) = (step[0].as_i64().unwrap(), texts[step[2].as_u64().unwrap() as usize].as_str().unwrap());
+            let (column, text) = (step[0].as_i64().unwrap(), text(step));
             if step[1] != 1 {
                 continue;
             }
@@ -110,6 +116,15 @@ fn each_message_has_one_arrow(programs: &Path) {
                 _ => {}
             }
         }
+        // Where the scene says that a program is blocked, there is a bar.
+        for step in &written.iter().find(|written| written.name == name).unwrap().steps {
+            let Action::Blocked(call) = &step.action else { continue };
+            let is_it = |one: &Value| {
+                one[8] == 1 && scene["columns"][one[0].as_u64().unwrap() as usize][0].as_str().is_some_and(|who| who.starts_with(&step.actor)) && text(one).starts_with(&format!("{call}("))
+            };
+            assert!(scene["steps"].as_array().unwrap().iter().any(is_it), "{name}: {} is not blocked in {call}", step.actor);
+            blocked += 1;
+        }
         let (mut from, mut to): (BTreeMap<i64, Vec<i64>>, BTreeMap<i64, Vec<i64>>) = Default::default();
         for arrow in scene["arrows"].as_array().unwrap().iter().filter(|arrow| arrow[2] == 1) {
             let [sent, taken, length] = [0, 1, 4].map(|at| arrow[at].as_i64().unwrap());
@@ -131,7 +146,7 @@ fn each_message_has_one_arrow(programs: &Path) {
             assert!(is_end || lengths.iter().sum::<i64>() == received && (!datagram || lengths.len() == 1), "{name}: step {at} receives {received} bytes, its arrows have {lengths:?}");
         }
     }
-    assert!(messages > 150 && untaken > 20, "{messages} messages, {untaken} of them not taken");
+    assert!(messages > 150 && untaken > 20 && blocked > 10, "{messages} messages, {untaken} of them not taken; {blocked} blocked");
 }
 
 fn the_diagrams_of_the_readmes_are_up_to_date(programs: &Path) {
@@ -150,9 +165,12 @@ fn the_diagrams_of_the_readmes_are_up_to_date(programs: &Path) {
 }
 
 fn what_cannot_be_opened_is_named(programs: &Path) {
-    let folder = TempDir::new().unwrap();
+    // Not in /tmp, which scenes have for themselves.
+    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let is_there = |tool: &str| env::split_paths(&env::var_os("PATH").unwrap()).map(|folder| folder.join(tool)).find(|path| path.is_file()).unwrap();
-    symlink(is_there("strace"), folder.path().join("strace")).unwrap();
+    for tool in ["strace", "true"] {
+        symlink(is_there(tool), folder.path().join(tool)).unwrap();
+    }
     let page = folder.path().join("page.html");
     let lab = |options: &[&str]| {
         let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
@@ -192,7 +210,7 @@ fn keys_and_links_step(programs: &Path) {
     // A message leads from its receiver to its sender and back.
     browser.press(HOME);
     let hash = |script: &str| browser.text(&format!("({script}, location.hash)"));
-    let click = "document.querySelector('.arrow.data').dispatchEvent(new MouseEvent('click'))";
+    let click = "document.querySelector('g.data').dispatchEvent(new MouseEvent('click'))";
     let now = "document.querySelector('#now').textContent";
     hash(click);
     assert!(browser.text(now).contains("recvfrom(3, \"g1\""), "{}", browser.text(now));
@@ -209,7 +227,7 @@ fn keys_and_links_step(programs: &Path) {
     assert_eq!(browser.text("location.hash"), "#connected-alone/1");
     browser.open(&page, "#connected-alone/9");
     browser.wait("location.hash === '#connected-alone/9' && document.querySelector('#count').textContent.startsWith('9 / ')");
-    assert_eq!(browser.value("document.querySelectorAll('.arrow.refusal').length + 10 * document.querySelectorAll('.arrow.lost').length"), json!(11));
+    assert_eq!(browser.value("document.querySelectorAll('g.refusal').length + 10 * document.querySelectorAll('g.lost').length"), json!(11));
     browser.press(END);
     let sockets = browser.text("document.querySelector('#sockets').textContent");
     assert!(sockets.contains("127.0.0.1:43211"), "{sockets}");
