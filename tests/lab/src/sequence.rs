@@ -563,3 +563,59 @@ fn leads_to(address: &str, local: &str) -> bool {
         _ => address == local,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From and to of the arrows of one process with these calls, and their bytes.
+    fn arrows(calls: &[&str]) -> Vec<(Option<usize>, Option<usize>, String)> {
+        let columns = [Column { who: "a".into(), program: "b".into(), terminal: 0 }];
+        let line = |call: &&str| Line { raw: (*call).into(), ..Line::from(*call) };
+        let mut steps: Vec<Step> = calls.iter().map(|call| Step::new(0, Kind::Call { own: true }, line(call))).collect();
+        let arrows = Kernel::new(&columns, BTreeMap::new()).arrows(&mut steps);
+        arrows.into_iter().map(|arrow| (arrow.from, arrow.to, format!("{:?} {}", arrow.what, String::from_utf8_lossy(&arrow.bytes)))).collect()
+    }
+
+    #[test]
+    fn what_a_stream_splits_and_joins_is_found_in_order() {
+        let calls = [
+            "socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0",
+            r#"write(3, "abc", 3) = 3"#,
+            r#"write(3, "de", 2) = 2"#,
+            r#"recvfrom(4, "abcd", 4, MSG_PEEK, NULL, NULL) = 4"#,
+            r#"read(4, "ab", 2) = 2"#,
+            r#"read(4, "cd", 2) = 2"#,
+            "close(3) = 0",
+            r#"read(4, "e", 9) = 1"#,
+            r#"read(4, "", 9) = 0"#,
+            r#"write(4, "x", 1) = -1 EPIPE (Broken pipe)"#,
+        ];
+        let expected = [(1, 4, "Data ab"), (1, 5, "Data c"), (2, 5, "Data d"), (2, 7, "Data e"), (6, 8, "End "), (9, 9, "Refusal ")];
+        let found = arrows(&calls);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (arrow, (from, to, what)) in found.iter().zip(expected) {
+            assert_eq!(*arrow, (Some(from).filter(|_| to != 9), Some(to), what.to_owned()));
+        }
+    }
+
+    #[test]
+    fn datagrams_that_are_alike_are_taken_in_their_order() {
+        let to = r#"{sa_family=AF_INET, sin_port=htons(9501), sin_addr=inet_addr("127.0.0.1")}, 16"#;
+        let send = format!(r#"sendto(4, "g1", 2, 0, {to}) = 2"#);
+        let calls = [
+            "socket(AF_INET, SOCK_DGRAM, 0) = 3",
+            &format!("bind(3, {}) = 0", to.replace("127.0.0.1", "0.0.0.0")),
+            "socket(AF_INET, SOCK_DGRAM, 0) = 4",
+            &send,
+            &send,
+            r#"recvfrom(3, "g", 1, 0, NULL, NULL) = 1"#,
+            "close(3) = 0",
+            &send,
+            "recvfrom(4, 0x7ffc00000000, 9, 0, NULL, NULL) = -1 ECONNREFUSED (Connection refused)",
+        ];
+        let data = |from, to, bytes: &str| (Some(from), to, format!("Data {bytes}"));
+        assert_eq!(arrows(&calls), [data(3, Some(5), "g"), data(4, None, "g1"), data(7, None, "g1"), (Some(7), Some(8), "Refusal ".into())]);
+        assert!(leads_to("0.0.0.0:1", "127.0.0.1:1") && !leads_to("127.0.0.2:1", "127.0.0.1:1") && !leads_to("127.0.0.1:1", "127.0.0.1:2") && leads_to("a b", "a b"));
+    }
+}
