@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_call_of_another_line_is_reported() {
-        let at = |text: &str, line| Line { text: text.into(), at: At { line, inside: None } };
+        let at = |text: &str, line| Line { text: text.into(), at: At { line, inside: None }, ..Line::default() };
         let c = [at(C[0], Some(14)), at("write(4) = 1", Some(112)), at(C[2], None), at(C[3], Some(1))];
         let places = |program: &str, socket, write, close| super::places(program, &rows(&c, &[at(C[0], socket), at("write(4) = 1", write), at(C[2], close), at(C[3], None)]));
         let of = |program, socket, write, close| places(program, socket, write, close).map(|places| (places.same, places.late, places.elsewhere.join(" ")));

@@ -76,7 +76,7 @@ pub fn read(path: &Path) -> Result<Vec<Trace>> {
 fn with_place(text: &str) -> Line {
     let line = text.trim_start();
     match line.split_once(' ').map(|(number, rest)| (number.parse(), rest)) {
-        Some((Ok(number), rest)) => Line { text: rest.to_owned(), at: At { line: Some(number), inside: None } },
+        Some((Ok(number), rest)) => Line { text: rest.to_owned(), at: At { line: Some(number), inside: None }, ..Line::default() },
         _ => line.into(),
     }
 }

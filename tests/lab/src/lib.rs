@@ -8,6 +8,7 @@
 
 pub mod actor;
 pub mod args;
+pub mod call;
 pub mod compare;
 pub mod folder;
 pub mod golden;
@@ -20,6 +21,7 @@ pub mod programs;
 pub mod questions;
 pub mod sandbox;
 pub mod scene;
+pub mod sequence;
 pub mod signals;
 pub mod sock;
 pub mod sockets;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anstyle::Style;
 use anyhow::{Result, bail};
 
-use commands::{ask, comparison, completions, read, replay};
+use commands::{ask, comparison, completions, diagram, page, read, replay};
 use lab::args::{Args, nearest};
 use lab::programs::{self, GROUPS, PROGRAMS};
 use lab::scene;
@@ -27,6 +27,8 @@ Usage: cargo lab COMMAND ...
   replay   play scenes
   ask      answer a question: play its scene, and show the answer
   read     show a port, beside its C original if it has that
+  page     a page for the browser: step through scenes, with the sources, the calls and the sockets
+  diagram  draw who sends what to whom in a scene
   strace   trace the programs of a scene, beside the C programs if they are there
   check    compare the programs' system calls with the recorded ones (goldens), or with the C programs
   record   write the goldens
@@ -49,6 +51,8 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
         "replay" => replay::run(Args::new("lab replay", replay::HELP, args)),
         "ask" => ask::run(Args::new("lab ask", ask::HELP, args)),
         "read" => read::run(Args::new("lab read", read::HELP, args)),
+        "page" => page::run(Args::new("lab page", page::HELP, args)),
+        "diagram" => diagram::run(Args::new("lab diagram", diagram::HELP, args)),
         "strace" => comparison::strace(Args::new("lab strace", comparison::STRACE_HELP, args)),
         "check" => comparison::check(Args::new("lab check", comparison::CHECK_HELP, args)),
         "record" => comparison::record(Args::new("lab record", comparison::RECORD_HELP, args)),
@@ -66,7 +70,7 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
         }
         "completions" => {
             let shell = args.first().map(|shell| shell.to_string_lossy()).unwrap_or_default();
-            print!("{}", completions::script(&shell, &[HELP, replay::HELP, read::HELP, comparison::STRACE_HELP, comparison::CHECK_HELP, comparison::RECORD_HELP])?);
+            print!("{}", completions::script(&shell, &[HELP, replay::HELP, read::HELP, page::HELP, diagram::HELP, comparison::STRACE_HELP, comparison::CHECK_HELP, comparison::RECORD_HELP])?);
             Ok(())
         }
         other => {

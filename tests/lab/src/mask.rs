@@ -121,7 +121,7 @@ pub fn by_lines_of_text(lines: &mut Vec<Line>) {
             let length = if masked { "‹length›".to_owned() } else { unit().find_iter(piece).count().to_string() };
             end += piece.len();
             let at = ends.iter().find(|(to, _)| *to >= end).map(|(_, at)| at.clone()).unwrap_or_default();
-            out.push(Line { text: format!("write({fd}, \"{piece}\", {length}) = {length}"), at });
+            out.push(Line { text: format!("write({fd}, \"{piece}\", {length}) = {length}"), at, ..Line::default() });
         }
     }
     drop(rest);

@@ -31,6 +31,9 @@ const BREATH: u8 = 1;
 /// The folder in the working folder that strace writes to, whoever it runs as.
 pub const TRACE_FOLDER: &str = "trace";
 
+/// What `lab sock` is called in its trace.
+pub const SOCK: &str = "lab sock";
+
 /// How many lines of a program are shown, of those that the scene does not have.
 const SHOWN: usize = 100;
 
@@ -43,6 +46,9 @@ const LENIENCE: Duration = Duration::from_secs(1);
 /// Told of each step: before it if a person does it, after it if a program does.
 pub trait Observer {
     fn step(&mut self, step: &Step);
+
+    /// Told before a person's step, when every program is at rest.
+    fn at_rest(&mut self, _actors: &[Actor]) {}
 }
 
 /// An observer that wants no show.
@@ -61,12 +67,14 @@ pub struct Options {
     pub watch: Watch,
     /// Of which calls strace shows the stack, so that they have their place.
     pub stacks: Stacks,
+    /// Whether strace also watches `lab sock`.
+    pub tools: bool,
     pub mode: Mode,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, watch: Watch::Nothing, stacks: Stacks::None, mode: Mode::Enforce }
+        Options { limit: Duration::from_secs(10), stdout: Stdout::Terminal, watch: Watch::Nothing, stacks: Stacks::None, tools: false, mode: Mode::Enforce }
     }
 }
 
@@ -173,6 +181,7 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
         let mut as_written = if by_a_person { player.settle()? } else { Ok(()) };
         if as_written.is_ok() {
             if by_a_person {
+                observer.at_rest(&player.actors);
                 observer.step(&step.with_numbers(&player.placeholders));
                 signals::check()?;
             }
@@ -208,7 +217,7 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
 type AsWritten = std::result::Result<(), String>;
 
 /// "client" of "client 2".
-fn actor_of(who: &str) -> &str {
+pub fn actor_of(who: &str) -> &str {
     who.split(' ').next().unwrap_or_default()
 }
 
@@ -258,7 +267,8 @@ impl Player<'_> {
             _ => self.placeholders.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
-        let program = command.words.iter().find_map(|word| programs::find(word)).map(|program| program.name);
+        let sock = (self.options.tools && command.is_in_notation()).then_some(SOCK);
+        let program = sock.or_else(|| scene::programs_of(command).first().copied());
         let log = program.map(|_| Path::new(TRACE_FOLDER).join(format!("{name}-{nth}")));
         if let Some(log) = &log {
             let has_lines = || sources::unavailable().is_none() && program.is_some_and(|program| sources::has_table(&self.cast.binary(name, program)));

@@ -57,6 +57,11 @@ pub struct Scene {
     pub steps: Vec<Step>,
 }
 
+/// The programs of this repository among the words of a command.
+pub fn programs_of(command: &Command) -> Vec<&'static str> {
+    command.words.iter().filter_map(|word| programs::find(word)).map(|program| program.name).collect()
+}
+
 /// One line of a scene.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -131,9 +136,9 @@ impl Scene {
         let mut names = Vec::new();
         for step in &self.steps {
             let Action::Start(command) = &step.action else { continue };
-            for program in command.words.iter().filter_map(|word| programs::find(word)) {
-                if !names.contains(&program.name) {
-                    names.push(program.name);
+            for name in programs_of(command) {
+                if !names.contains(&name) {
+                    names.push(name);
                 }
             }
         }

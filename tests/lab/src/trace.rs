@@ -53,18 +53,29 @@ pub const OWN: [&str; 23] = [
 pub struct Line {
     pub text: String,
     pub at: At,
+    /// As strace wrote it, without its times; nothing in a golden.
+    pub raw: String,
+    pub span: Span,
+}
+
+/// When a call began and ended, in nanoseconds since 1970; of one that never returns, of a signal and of an
+/// end both are the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    pub start: u64,
+    pub end: u64,
 }
 
 impl Line {
     /// Another text, of the same place.
     pub fn with(&self, text: String) -> Line {
-        Line { text, at: self.at.clone() }
+        Line { text, ..self.clone() }
     }
 }
 
 impl<T: Into<String>> From<T> for Line {
     fn from(text: T) -> Line {
-        Line { text: text.into(), at: At::default() }
+        Line { text: text.into(), ..Line::default() }
     }
 }
 
@@ -100,7 +111,7 @@ impl Trace {
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<Line> {
-        let mut own: Vec<Line> = self.lines[self.start()..].iter().filter(|line| is_own(line)).map(|line| line.with(portable(line))).collect();
+        let mut own: Vec<Line> = without_repetitions(&self.lines[self.start()..]).iter().filter(|line| is_own(line)).map(|line| line.with(portable(line))).collect();
         renumber(&mut own);
         by_lines_of_text(&mut own);
         own.iter().map(|line| line.with(fold(line))).collect()
@@ -108,7 +119,7 @@ impl Trace {
 
     /// All lines, with long runs of a character folded.
     pub fn whole(&self) -> Vec<Line> {
-        self.lines.iter().map(|line| line.with(fold(line))).collect()
+        without_repetitions(&self.lines).iter().map(|line| line.with(fold(line))).collect()
     }
 
     /// Where the loader's part ends.
@@ -119,6 +130,14 @@ impl Trace {
             _ => 0,
         }
     }
+}
+
+/// The lines, with those that repeat by chance alone as one.
+fn without_repetitions(lines: &[Line]) -> Vec<Line> {
+    let mut lines = lines.to_vec();
+    one_draw(&mut lines);
+    one_look(&mut lines);
+    lines
 }
 
 /// Whether a line behind the loader's part is the program's own.
@@ -190,7 +209,7 @@ pub fn read(who: &str, program: &str, binary: Option<&Path>, log: &Path) -> Resu
 /// Whether the last that strace wrote of this process is that a signal has stopped it.
 pub fn tells_of_stop(log: &Path, pid: u32) -> bool {
     let text = fs::read_to_string(format!("{}.{pid}", log.display())).unwrap_or_default();
-    text.lines().rfind(|line| !line.starts_with(FRAME)).is_some_and(|line| line.starts_with("--- stopped by "))
+    last(&text).starts_with("--- stopped by ")
 }
 
 /// The texts of the traces, that of the process that was started first, then the others in the order
@@ -206,22 +225,39 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
         }
     }
     // Numbers start over at the highest: a child can have a lower one than its parent.
-    texts.sort_by_key(|(pid, text)| (!text.starts_with("execve("), *pid));
-    let is_whole = |text: &str, end: &str| !text.contains(FRAME) || !end.starts_with("exited") || end.contains(FRAME);
-    let ended = |text: &str| text.ends_with('\n') && text.rsplit_once("\n+++ ").is_some_and(|(text, end)| is_whole(text, end));
+    texts.sort_by_key(|(pid, text)| (!timed(text).1.starts_with("execve("), *pid));
+    let is_whole = |text: &str| !text.contains(FRAME) || !last(text).starts_with("+++ exited") || text.lines().next_back().is_some_and(|line| line.starts_with(FRAME));
+    let ended = |text: &str| text.ends_with('\n') && last(text).starts_with("+++ ") && is_whole(text);
     if texts.is_empty() || !texts.iter().all(|(_, text)| ended(text)) {
         return Ok(None);
     }
     Ok(Some(texts.into_iter().map(|(_, text)| text).collect()))
 }
 
+/// The last line that tells of no stack, without its times.
+fn last(text: &str) -> &str {
+    timed(text.lines().rfind(|line| !line.starts_with(FRAME)).unwrap_or_default()).1
+}
+
+/// A line of strace's without its times: `1700000000.000000001 close(3) = 0 <0.000000002>`.
+fn timed(line: &str) -> (Span, &str) {
+    let nanoseconds = |text: &str| {
+        let (seconds, fraction) = text.split_once('.').filter(|(_, fraction)| fraction.len() == 9)?;
+        Some(seconds.parse::<u64>().ok()? * 1_000_000_000 + fraction.parse::<u64>().ok()?)
+    };
+    let Some((start, rest)) = line.split_once(' ').and_then(|(start, rest)| Some((nanoseconds(start)?, rest))) else { return (Span::default(), line) };
+    let took = rest.strip_suffix('>').and_then(|rest| rest.rsplit_once(" <")).and_then(|(call, took)| Some((call, nanoseconds(took)?)));
+    let (rest, took) = took.unwrap_or((rest, 0));
+    (Span { start, end: start + took }, rest)
+}
+
 fn lines(text: &str, sources: &Sources) -> Vec<Line> {
     let mut mask = Mask::default();
     let mut rest = text.lines().peekable();
     let next = || {
-        let line = rest.next()?;
+        let (span, line) = timed(rest.next()?);
         let stack: Vec<&str> = iter::from_fn(|| rest.next_if(|line| line.starts_with(FRAME))).collect();
-        Some(Line { text: without_padding(&mask.line(line)), at: sources.at(&stack) })
+        Some(Line { text: without_padding(&mask.line(line)), at: sources.at(&stack), raw: without_padding(line), span })
     };
     let mut lines: Vec<Line> = iter::from_fn(next).take(FLOOD).collect();
     // The stack of exit_group comes after the end.
@@ -230,8 +266,6 @@ fn lines(text: &str, sources: &Sources) -> Vec<Line> {
     {
         call.at = mem::take(&mut end.at);
     }
-    one_draw(&mut lines);
-    one_look(&mut lines);
     lines
 }
 
@@ -270,6 +304,15 @@ recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarte
         assert_eq!(own[..2], ["socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3", "read(0, \"a = b\\n\", 1024) = 6"]);
         assert!(trace.lines[8].starts_with("recvfrom(3, ‹address 3›,") && own[2].starts_with("recvfrom(3, ‹address 1›,"), "{own:?}");
         assert_eq!(own.iter().map(|line| name(line)).collect::<Vec<_>>(), ["socket", "read", "recvfrom", "SIGINT", "killed"]);
+    }
+
+    #[test]
+    fn times_are_read_and_no_part_of_a_line() {
+        let span = |start, end| Span { start, end };
+        assert_eq!(timed("12.000000003 close(3)  = 0 <0.000000004>"), (span(12_000_000_003, 12_000_000_007), "close(3)  = 0"));
+        assert_eq!(timed("12.000000003 exit_group(0) = ?"), (span(12_000_000_003, 12_000_000_003), "exit_group(0) = ?"));
+        assert_eq!(timed("write(1, \"<0.1>\", 5) = 5"), (Span::default(), "write(1, \"<0.1>\", 5) = 5"));
+        assert_eq!(last("1.000000000 +++ exited with 0 +++\n > /b/c(main+0x1) [0x2]\n"), "+++ exited with 0 +++");
     }
 
     #[test]

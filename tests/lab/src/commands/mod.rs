@@ -3,6 +3,8 @@
 pub mod ask;
 pub mod comparison;
 pub mod completions;
+pub mod diagram;
+pub mod page;
 pub mod read;
 pub mod replay;
 mod side;

@@ -84,7 +84,7 @@ fn page(c: Option<&str>, port: &str, calls: &BTreeMap<u32, Vec<(String, usize)>>
     let mut out = String::new();
     for at in 0..port.len().max(c.as_ref().map_or(0, Vec::len)) {
         let here = port.get(at).map_or("", String::as_str);
-        let is_fix = ["// fix: ", "check(", "uninterrupted("].iter().any(|mark| here.contains(mark));
+        let is_fix = is_fix(here);
         let (style, mark) = if is_fix { (FIX, '*') } else { (Style::new(), if c.is_some() { '|' } else { ' ' }) };
         let in_c = c.as_ref().and_then(|c| c.get(at)).map_or("", String::as_str);
         // A long line of one takes from the other's column what that leaves free.
@@ -107,6 +107,11 @@ fn page(c: Option<&str>, port: &str, calls: &BTreeMap<u32, Vec<(String, usize)>>
         }
     }
     out
+}
+
+/// Whether a port's line departs from C.
+pub fn is_fix(line: &str) -> bool {
+    ["// fix: ", "check(", "uninterrupted("].iter().any(|mark| line.contains(mark))
 }
 
 /// What each line of the program called in the scene, and how often.
@@ -138,7 +143,7 @@ fn calls(program: &Program, name: &str) -> Result<BTreeMap<u32, Vec<(String, usi
 }
 
 /// The text of the program's C file somewhere under `folder`.
-fn c_file(folder: &Path, program: &Program) -> Result<String> {
+pub fn c_file(folder: &Path, program: &Program) -> Result<String> {
     let name = format!("{}.c", program.name);
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

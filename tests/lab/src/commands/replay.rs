@@ -64,19 +64,25 @@ pub fn run(mut args: Args) -> Result<()> {
         if index > 0 {
             lab::print("\n");
         }
-        let (title, text) = questions::introduction(programs::root(), scene, language).unwrap_or_else(|_| (scene.title.clone(), String::new()));
-        let lecture = scene.lecture().map(|number| match language {
-            Language::English => format!("Lecture {number}: "),
-            Language::Chinese => format!("第 {number} 讲："),
-        });
-        let lecture = lecture.filter(|lecture| !title.starts_with(lecture)).unwrap_or_default();
-        let mut screen = Screen::new(scene, pause, &format!("{lecture}{title}"), &text);
+        let (title, text) = introduction(scene, language);
+        let mut screen = Screen::new(scene, pause, &title, &text);
         isolation.play(scene, &Cast::new(scene, &builds, Side::Ports), &options, &mut screen)?.as_written()?;
     }
     if all {
         lab::print(&format!("\n{}\n", next(language)));
     }
     Ok(())
+}
+
+/// The title of a scene, with its lecture, and the text above it.
+pub fn introduction(scene: &Scene, language: Language) -> (String, String) {
+    let (title, text) = questions::introduction(programs::root(), scene, language).unwrap_or_else(|_| (scene.title.clone(), String::new()));
+    let lecture = scene.lecture().map(|number| match language {
+        Language::English => format!("Lecture {number}: "),
+        Language::Chinese => format!("第 {number} 讲："),
+    });
+    let lecture = lecture.filter(|lecture| !title.starts_with(lecture)).unwrap_or_default();
+    (format!("{lecture}{title}"), text)
 }
 
 /// What to try after the lectures.
@@ -100,7 +106,7 @@ fn next(language: Language) -> &'static str {
 }
 
 /// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
-fn choose(names: &[String]) -> Result<Vec<Scene>> {
+pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
     if names.is_empty() {
         let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
         chosen.sort_by_key(Scene::lecture);

@@ -2,8 +2,10 @@
 //! side as the machine's isolation allows. What a test needs and this machine lacks makes it ignored,
 //! with the reason after its name.
 
+mod browser;
 mod cli;
 mod isolation;
+mod page;
 mod scenes;
 mod support;
 mod traces;
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     trials.extend(cli::trials(&machine));
     trials.extend(isolation::trials(&machine, &builds));
+    trials.extend(page::trials(&machine, &builds));
     trials.extend(scenes::trials(&machine, &builds));
     trials.extend(traces::trials(&machine, &builds));
     let conclusion = libtest_mimic::run(&arguments, trials);

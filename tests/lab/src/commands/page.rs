@@ -1,0 +1,339 @@
+//! `lab page`: what happened in scenes, as one page for the browser.
+
+use std::collections::{BTreeMap, HashMap};
+use std::env;
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::num::NonZero;
+use std::path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::libc;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+use super::read::{c_file, is_fix};
+use super::replay::{choose, introduction};
+use lab::args::{Args, Long, Value, text, unexpected};
+use lab::mask::fold;
+use lab::programs::{self, Builds, Profile, Program, root};
+use lab::questions::{self, Language, Question};
+use lab::sandbox::{self, Isolation};
+use lab::scene::{self, Scene};
+use lab::sequence::{self, Kind, Sequence, What};
+use lab::sources;
+use lab::strace::{self, Stacks};
+
+pub const HELP: &str = "\
+Makes a page for the browser: step through scenes, with the sources, the calls and the sockets
+
+Usage: cargo lab page [SCENE|GROUP|FILE ...]
+
+Without a name it plays the scenes of the lectures. The page is one file, and needs no network.
+
+  --open           open it (xdg-open)
+  --output FILE    write it here (page.html in the target folder)
+  --lang LANG      the language it begins with: en or zh (that of the environment)
+  --originals DIR  where the C files are, by name at any depth ($LAB_ORIGINALS, or ../originals); without
+                   them the page has the Rust sources alone
+  --programs DIR   take the programs from this folder, by file name, instead of building them
+  --no-namespaces  play on the network and the /tmp of the machine
+";
+
+const LANGUAGES: [Language; 2] = [Language::English, Language::Chinese];
+
+/// Runs `lab page`.
+pub fn run(mut args: Args) -> Result<()> {
+    let (mut names, mut open, mut output, mut language, mut originals, mut folder, mut namespaces) = (Vec::new(), false, None, Language::of_environment(), None, None, true);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("open") => open = true,
+            Long("output") => output = Some(args.path("output")?),
+            Long("lang") => language = args.parse("lang")?,
+            Long("originals") => originals = Some(args.path("originals")?),
+            Long("programs") => folder = Some(args.path("programs")?),
+            Long("no-namespaces") => namespaces = false,
+            Value(name) => names.push(text(name)?),
+            other => return Err(unexpected(other, "lab page")),
+        }
+    }
+    let scenes = choose(&names)?;
+    strace::available()?;
+    let used = scene::names(&scenes.iter().collect::<Vec<_>>());
+    let used: Vec<&Program> = used.into_iter().filter_map(programs::find).collect();
+    let in_c: Vec<Option<String>> = used.iter().map(|program| originals.clone().or_else(programs::default_originals).and_then(|folder| c_file(&folder, program).ok())).collect();
+    if let (Some(folder), true) = (&originals, in_c.iter().all(Option::is_none)) {
+        bail!("none of the C files is under {}", folder.display());
+    }
+    let sources = used.iter().zip(in_c).map(|(program, in_c)| Ok((program.name, source(program, in_c)?))).collect::<Result<Vec<_>>>()?;
+    let names: Vec<&str> = used.iter().map(|program| program.name).collect();
+    let ports = match &folder {
+        Some(folder) => programs::search(folder, &names)?,
+        None => programs::build(&names, Profile::Dev)?,
+    };
+    let output = match output {
+        Some(output) => path::absolute(output)?,
+        None => env::current_exe()?.ancestors().nth(2).context("lab is in the target folder")?.join("page.html"),
+    };
+    let builds = Builds { ports, c: None };
+    let all = LANGUAGES.map(|language| questions::read_all(root(), language));
+    let all: Vec<Question> = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let parts = tell_all(&scenes, &builds, &all, namespaces)?;
+    let is_asked = |question: &&Question| question.scenes.iter().any(|name| scenes.iter().any(|scene| scene.name == *name));
+    let questions: BTreeMap<&str, Vec<&Question>> = all.iter().filter(is_asked).fold(BTreeMap::new(), |mut questions, question| {
+        questions.entry(&question.id).or_insert_with(Vec::new).push(question);
+        questions
+    });
+    let questions = questions.into_iter().map(|(id, twins)| (id, Json::list(twins, |question| Json::list([&question.text, &question.answer], |text| Json::text(text))))).collect();
+    let data = Json::map([
+        ("lang", Json::text(if language == Language::Chinese { "zh" } else { "en" })),
+        ("programs", Json::Map(sources)),
+        ("questions", Json::Map(questions)),
+        ("parts", Json::List(parts.into_iter().map(Json::Raw).collect())),
+    ]);
+    fs::write(&output, html(&data)).with_context(|| format!("cannot write {}", output.display()))?;
+    lab::print(&format!("{}\n", output.display()));
+    if open {
+        let opened = Command::new("xdg-open").arg(&output).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !opened.is_ok_and(|status| status.success()) {
+            bail!("xdg-open does not work here; open {} in a browser", output.display());
+        }
+    }
+    Ok(())
+}
+
+/// Plays the scenes, several at a time if each has a network of its own: they wait more than they run. What
+/// each process has played comes as one part, the scenes of which know their order.
+fn tell_all(scenes: &[Scene], builds: &Builds, questions: &[Question], namespaces: bool) -> Result<Vec<String>> {
+    let part = |isolation: Isolation, nth: usize, of: usize| -> Result<String> {
+        let mut texts = Texts::default();
+        let mut told = Vec::new();
+        for (order, scene) in scenes.iter().enumerate().skip(nth).step_by(of) {
+            let sequence = sequence::play(isolation, scene, builds, Stacks::All).with_context(|| format!("scene {}", scene.name))?;
+            told.push(tell(scene, order, &sequence, questions, &mut texts));
+        }
+        Ok(Json::map([("scenes", Json::List(told)), ("texts", Json::list(&texts.all, |text| Json::text(text)))]).to_string())
+    };
+    let processes = scenes.len().min(2 * thread::available_parallelism().map_or(1, NonZero::get));
+    if processes == 1 || !namespaces || sandbox::refusal().is_some() {
+        return Ok(vec![part(Isolation::enter(namespaces), 0, 1)?]);
+    }
+    let mut children = Vec::new();
+    for nth in 0..processes {
+        let (from_child, mut to_parent) = io::pipe()?;
+        // SAFETY: this process has one thread, and the child ends without returning.
+        match unsafe { fork() }.context("cannot start a process")? {
+            ForkResult::Child => {
+                let told = set_pdeathsig(Signal::SIGTERM).map_err(Into::into).and_then(|()| part(Isolation::enter(true), nth, processes));
+                let (text, status) = told.map_or_else(|error| (format!("{error:#}"), 1), |text| (text, 0));
+                let status = if to_parent.write_all(text.as_bytes()).is_ok() { status } else { 2 };
+                // SAFETY: nothing of the parent's is to be run in the child.
+                unsafe { libc::_exit(status) }
+            }
+            ForkResult::Parent { child } => children.push((child, from_child)),
+        }
+    }
+    let mut parts = Vec::new();
+    for (child, mut from_child) in children {
+        let mut text = String::new();
+        from_child.read_to_string(&mut text)?;
+        parts.push(match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(text),
+            WaitStatus::Exited(_, 1) => Err(anyhow!(text)),
+            _ => Err(anyhow!("a process that plays scenes was killed")),
+        });
+    }
+    // All have ended, whatever became of one.
+    parts.into_iter().collect()
+}
+
+fn html(data: &Json) -> String {
+    let page = include_str!("../page/page.html");
+    page.replace("/* page.css */", include_str!("../page/page.css")).replace("/* page.js */", include_str!("../page/page.js")).replace("/* data */", &data.to_string())
+}
+
+/// The texts of a program: the port, C if it is at hand, and for each fix what C does.
+fn source(program: &Program, c: Option<String>) -> Result<Json<'static>> {
+    let port = fs::read_to_string(root().join(program.source())).context("cannot read the port")?;
+    let fixes = fs::read_to_string(root().join(program.group).join("FIXES.md")).with_context(|| format!("cannot read the FIXES.md of {}", program.group))?;
+    let fix = |(number, line): (usize, &str)| {
+        let here = format!("{}:{number}", program.name);
+        let row = fixes.lines().map(|row| row.split(" | ").collect::<Vec<_>>()).find(|row| row.get(1).is_some_and(|places| places.split(", ").any(|place| place == here)));
+        is_fix(line).then(|| Json::List(vec![Json::Number(number as i64), Json::text(row.map_or("", |row| row[2]))]))
+    };
+    let late = (1..=port.lines().count() as u32).filter(|line| sources::is_late(program.name, *line));
+    Ok(Json::map([
+        ("path", Json::text(&program.source().to_string_lossy())),
+        ("rust", Json::text(&port)),
+        ("c", c.map_or(Json::Null, |c| Json::text(&c))),
+        ("fixes", Json::List((1..).zip(port.lines()).filter_map(fix).collect())),
+        ("late", Json::list(late, |line| Json::Number(line.into()))),
+    ]))
+}
+
+/// Texts that come again and again, each once.
+#[derive(Default)]
+struct Texts {
+    all: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Texts {
+    fn place(&mut self, text: String) -> Json<'static> {
+        let next = self.all.len();
+        let place = *self.places.entry(text).or_insert_with_key(|text| {
+            self.all.push(text.clone());
+            next
+        });
+        Json::Number(place as i64)
+    }
+}
+
+/// A scene with what happened in it; page.js names the places in the lists.
+fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], texts: &mut Texts) -> Json<'static> {
+    let [english, chinese] = LANGUAGES.map(|language| introduction(scene, language));
+    let number = |number: Option<usize>| Json::Number(number.map_or(-1, |number| number as i64));
+    let first = sequence.steps.first().map_or(0, |step| step.line.span.start);
+    let steps = sequence.steps.iter().map(|step| {
+        let (kind, text) = match step.kind {
+            Kind::Person => (0, step.line.text.clone()),
+            Kind::Call { own: true } => (1, fold(&step.line.raw)),
+            // Masked, it is the same for many.
+            Kind::Call { own: false } => (2, fold(&step.line.text)),
+            Kind::Signal => (3, step.line.raw.clone()),
+            Kind::End => (4, step.line.raw.clone()),
+            Kind::Tool => (5, step.line.text.clone()),
+        };
+        let (first_during, last_during) = step.during.map_or((None, None), |(first, last)| (Some(first), Some(last)));
+        Json::List(vec![
+            Json::Number(step.column as i64),
+            Json::Number(kind),
+            texts.place(text),
+            number(step.line.at.line.map(|line| line as usize)),
+            texts.place(step.line.at.inside.clone().unwrap_or_default()),
+            texts.place(screen(&step.output)),
+            number(first_during),
+            number(last_during),
+            Json::Number(i64::from(step.blocked)),
+            Json::Number((step.line.span.start.saturating_sub(first) / 1000) as i64),
+        ])
+    });
+    let steps = Json::List(steps.collect());
+    let arrows = Json::List(
+        sequence
+            .arrows
+            .iter()
+            .map(|arrow| {
+                let what = match arrow.what {
+                    What::Connection => 0,
+                    What::Data => 1,
+                    What::End => 2,
+                    What::Refusal => 3,
+                };
+                Json::List(vec![number(arrow.from), number(arrow.to), Json::Number(what), texts.place(scene::notation(&arrow.bytes)), Json::Number(arrow.bytes.len() as i64)])
+            })
+            .collect(),
+    );
+    let rests = Json::List(
+        sequence.rests.iter().map(|rest| Json::List(vec![number(Some(rest.before)), number(Some(rest.column)), Json::list(&rest.sockets, |socket| texts.place(socket.to_string()))])).collect(),
+    );
+    let asked = all.iter().filter(|question| question.language == Language::English && question.scenes.contains(&scene.name));
+    Json::map([
+        ("order", Json::Number(order as i64)),
+        ("name", Json::text(&scene.name)),
+        ("place", Json::text(&scene.at(&scene.steps[0]))),
+        ("title", Json::list([&english.0, &chinese.0], |text| Json::text(text))),
+        ("intro", Json::list([&english.1, &chinese.1], |text| Json::text(text))),
+        ("columns", Json::list(&sequence.columns, |column| Json::List(vec![Json::text(&column.who), Json::text(&column.program), Json::Number(column.terminal as i64)]))),
+        ("steps", steps),
+        ("arrows", arrows),
+        ("rests", rests),
+        ("questions", Json::list(asked, |question| Json::text(&question.id))),
+    ])
+}
+
+/// What a terminal shows of these bytes: its lines in the notation of scenes.
+fn screen(bytes: &[u8]) -> String {
+    bytes.split(|byte| *byte == b'\n').map(|line| scene::notation(line.strip_suffix(b"\r").unwrap_or(line))).collect::<Vec<_>>().join("\n")
+}
+
+/// Data for a script in the page.
+enum Json<'a> {
+    Null,
+    Number(i64),
+    Text(String),
+    /// JSON already.
+    Raw(String),
+    List(Vec<Json<'a>>),
+    Map(Vec<(&'a str, Json<'a>)>),
+}
+
+impl<'a> Json<'a> {
+    fn text(text: &str) -> Json<'a> {
+        Json::Text(text.to_owned())
+    }
+
+    fn list<T>(items: impl IntoIterator<Item = T>, json: impl FnMut(T) -> Json<'a>) -> Json<'a> {
+        Json::List(items.into_iter().map(json).collect())
+    }
+
+    fn map<const N: usize>(entries: [(&'a str, Json<'a>); N]) -> Json<'a> {
+        Json::Map(entries.into())
+    }
+}
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Json::Null => f.write_str("null"),
+            Json::Number(number) => write!(f, "{number}"),
+            Json::Text(text) => quote(text, f),
+            Json::Raw(json) => f.write_str(json),
+            Json::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if index == 0 { '[' } else { ',' })?;
+                }
+                f.write_str(if items.is_empty() { "[]" } else { "]" })
+            }
+            Json::Map(entries) => {
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    f.write_char(if index == 0 { '{' } else { ',' })?;
+                    quote(key, f)?;
+                    write!(f, ":{value}")?;
+                }
+                f.write_str(if entries.is_empty() { "{}" } else { "}" })
+            }
+        }
+    }
+}
+
+/// A text in quotes; with no `<` in it, nothing can end the script that it is in.
+fn quote(text: &str, f: &mut fmt::Formatter) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => write!(f, "\\{c}")?,
+            '\n' => f.write_str("\\n")?,
+            '<' | '\u{2028}' | '\u{2029}' => write!(f, "\\u{:04x}", u32::from(c))?,
+            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+            c => f.write_char(c)?,
+        }
+    }
+    f.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_leave_its_script() {
+        let data = Json::map([("a", Json::list(["</script><!--", "\"\\\n\u{1b}\u{e9}"], Json::text)), ("b", Json::List(vec![])), ("c", Json::Null), ("d", Json::Number(-1))]);
+        assert_eq!(data.to_string(), r#"{"a":["\u003c/script>\u003c!--","\"\\\n\u001bé"],"b":[],"c":null,"d":-1}"#);
+    }
+}

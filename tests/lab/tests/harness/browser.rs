@@ -1,0 +1,124 @@
+//! A browser for the tests: Chromium without a window, driven by ChromeDriver (WebDriver, over HTTP).
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::os::unix::process::CommandExt;
+use tempfile::TempDir;
+
+use crate::support::{self, Running};
+
+/// How long the browser may take for a command, or a page to be as it should.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    // It ends with its driver.
+    "--remote-debugging-pipe",
+];
+
+/// What is missing for it here, if something is.
+pub fn missing() -> Option<String> {
+    let why = ["chromium", "chromedriver"].into_iter().find_map(support::missing)?;
+    Some(format!("{why}; on Debian: apt-get install chromium chromium-driver"))
+}
+
+pub struct Browser {
+    driver: Running,
+    /// Of the session: `http://127.0.0.1:1234/session/abc`.
+    url: String,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one, with a window of this size.
+    pub fn start(width: u32, height: u32) -> Browser {
+        let profile = TempDir::new().unwrap();
+        let mut command = support::command("chromedriver");
+        // A group of its own: what it has started ends with it.
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut driver = Running::start(&mut command).unwrap();
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
+        let mut browser = Browser { driver, url: format!("http://127.0.0.1:{}/session", port.expect("chromedriver says its port")), _profile: profile };
+        let folder = format!("--user-data-dir={}", browser._profile.path().display());
+        let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain([folder, format!("--window-size={width},{height}")]).collect();
+        let wanted = json!({ "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" } });
+        let session = browser.post("", json!({ "capabilities": { "alwaysMatch": wanted } }));
+        browser.url += &format!("/{}", session["sessionId"].as_str().expect("a session has an id"));
+        browser
+    }
+
+    /// Sends a command; its value.
+    pub fn post(&self, command: &str, body: Value) -> Value {
+        let request = minreq::post(format!("{}{command}", self.url)).with_header("Content-Type", "application/json").with_body(body.to_string());
+        let answer = request.with_timeout(LIMIT.as_secs()).send().unwrap_or_else(|error| panic!("{command}: {error}"));
+        let mut value: Value = serde_json::from_slice(answer.as_bytes()).unwrap();
+        assert_eq!(answer.status_code, 200, "{command}: {value}");
+        value["value"].take()
+    }
+
+    pub fn open(&self, page: &Path, hash: &str) {
+        self.post("/url", json!({ "url": format!("file://{}{hash}", page.display()) }));
+    }
+
+    /// The value of a JavaScript expression.
+    pub fn value(&self, expression: &str) -> Value {
+        self.post("/execute/sync", json!({ "script": format!("return {expression}"), "args": [] }))
+    }
+
+    pub fn text(&self, expression: &str) -> String {
+        match self.value(expression) {
+            Value::String(text) => text,
+            other => panic!("{expression} is {other}, and no text"),
+        }
+    }
+
+    /// Presses these keys, each and then the next; WebDriver names those without a letter by private characters.
+    pub fn press(&self, keys: &str) {
+        let actions: Vec<Value> = keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))).collect();
+        self.post("/actions", json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }));
+    }
+
+    /// Waits until the expression is true.
+    pub fn wait(&self, expression: &str) {
+        let start = Instant::now();
+        while self.value(expression) != json!(true) {
+            assert!(start.elapsed() < LIMIT, "time-out after {} s: {expression}", LIMIT.as_secs());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn prefer(&self, scheme: &str) {
+        let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.post("/goog/cdp/execute", json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": feature } }));
+    }
+
+    /// Nothing is on the console, and nothing was asked of a network.
+    pub fn is_content(&self) {
+        assert_eq!(self.post("/se/log", json!({ "type": "browser" })), json!([]), "on the console");
+        assert_eq!(self.value("performance.getEntriesByType('resource').filter(one => !one.name.startsWith('data:')).length"), json!(0), "requests");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It ends the browser in order; errors mean that it is gone.
+        let _ = minreq::delete(&self.url).with_timeout(5).send();
+        let _ = killpg(Pid::from_raw(self.driver.id() as i32), Signal::SIGKILL);
+    }
+}
