@@ -4,7 +4,8 @@
 //! plays each actor. A [`sandbox::Sandbox`] gives the scene a network and folders of its own, as far as the
 //! machine's [`sandbox::Isolation`] allows. The [`player`] lets each step happen at an [`actor::Actor`]'s
 //! terminal and returns what was [`player::Played`], with the [`trace`]s, which [`compare`] holds to the
-//! [`golden`]s or to those of the C programs.
+//! [`golden`]s or to those of the C programs. `lab page` and `lab diagram` draw the [`sequence`] of steps and
+//! messages that the traces tell of.
 
 pub mod actor;
 pub mod args;

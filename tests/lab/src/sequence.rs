@@ -17,7 +17,7 @@ use crate::sandbox::Isolation;
 use crate::scene::{self, Action, Redirection, Scene};
 use crate::sockets::{self, Socket};
 use crate::strace::Stacks;
-use crate::trace::{self, Line, Span};
+use crate::trace::{self, Line};
 
 /// A scene as it happened.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +65,8 @@ pub struct Step {
     pub during: Option<(usize, usize)>,
     /// Whether a person acted while it was in its call, when everyone was at rest: it was blocked.
     pub blocked: bool,
+    /// When its call had returned.
+    until: u64,
     /// How many steps of a person came before.
     round: usize,
     /// The length of the longest chain of causes.
@@ -181,7 +183,7 @@ impl Sequence {
                 _ => continue,
             };
             let output = if let (Kind::Tool, Action::Expect(text)) = (kind, &step.action) { [text.expand().as_slice(), b"\n"].concat() } else { Vec::new() };
-            let line = Line { span: Span { start: *time, end: *time }, ..step.action.to_string().into() };
+            let line = Line { time: *time, ..step.action.to_string().into() };
             steps.push((*time, Step { output, ..Step::new(at, kind, line) }));
         }
         let mut forks: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();
@@ -192,8 +194,9 @@ impl Sequence {
                 forks.entry(parent).or_default().extend(child);
                 let at = child.unwrap_or(parent);
                 let begin = trace.start();
-                let ends = trace.lines.iter().map(|line| line.span.start).skip(1).map(Some).chain([None]);
-                for (index, (line, next)) in trace.lines.iter().zip(ends).enumerate() {
+                // A call has returned when the next one begins; strace's own count of its time is too small.
+                let ends = trace.lines.iter().skip(1).map(|next| next.time.saturating_sub(1)).chain([u64::MAX]);
+                for (index, (line, until)) in trace.lines.iter().zip(ends).enumerate() {
                     let call = Call::parse(&line.raw);
                     let kind = match &call {
                         // Of `lab sock` its terminal is its own, and its sockets, which come later.
@@ -204,21 +207,16 @@ impl Sequence {
                     };
                     let mut line = line.clone();
                     let waits = call.as_ref().is_some_and(|call| WAITING.contains(&call.name));
-                    if waits && line.span.start == line.span.end {
-                        // It was killed in the call.
-                        line.span.end = next.unwrap_or(line.span.end);
-                    }
                     if let (Kind::End, Some(before)) = (kind, index.checked_sub(1).map(|before| &trace.lines[before]))
                         && (before.starts_with("exit_group(") || before.starts_with("---"))
                     {
                         // Its sockets close before strace hears of it.
-                        let time = before.span.start + 1;
-                        line.span = Span { start: time, end: time };
+                        line.time = before.time + 1;
                     }
                     let writes = call.as_ref().and_then(|call| Some((call.fd()?, call.sent()?)));
-                    let is_on_file = |fd| fd == 1 && to_file.iter().any(|(time, column)| *column == at && *time < line.span.start);
+                    let is_on_file = |fd| fd == 1 && to_file.iter().any(|(time, column)| *column == at && *time < line.time);
                     let output = writes.filter(|(fd, _)| [1, 2].contains(fd) && !is_on_file(*fd)).map(|(_, bytes)| bytes).unwrap_or_default();
-                    steps.push((if waits { line.span.end } else { line.span.start }, Step { output, ..Step::new(at, kind, line) }));
+                    steps.push((if waits { until } else { line.time }, Step { output, until: if kind == Kind::End { 0 } else { until }, ..Step::new(at, kind, line) }));
                 }
             }
         }
@@ -231,7 +229,7 @@ impl Sequence {
         for step in &mut steps {
             round += usize::from(step.kind == Kind::Person);
             step.round = round;
-            let (first, end) = (times.partition_point(|time| *time <= step.line.span.start), times.partition_point(|time| *time < step.line.span.end));
+            let (first, end) = (times.partition_point(|time| *time <= step.line.time), times.partition_point(|time| *time < step.until));
             let mut others = (first..end).filter(|other| of[*other] != step.column || is_person[*other]);
             step.blocked = (first..end).any(|other| is_person[other]);
             let waits = step.blocked || WAITING.contains(&trace::name(&step.line));
@@ -272,7 +270,7 @@ impl Sequence {
 
 impl Step {
     fn new(column: usize, kind: Kind, line: Line) -> Step {
-        Step { column, kind, line, output: Vec::new(), during: None, blocked: false, round: 0, depth: 0 }
+        Step { column, kind, line, output: Vec::new(), during: None, blocked: false, until: 0, round: 0, depth: 0 }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn wrap(words: &[String], injections: &[String], stacks: Stacks, log: &Path)
     // -DD: the tracer is in a process group of its own, and the program is our child as if it were
     // not traced. Ctrl-C and our signals are for the program alone.
     let mut wrapped: Vec<String> =
-        ["strace", "-DD", "-ff", "-q", "--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns", "-s", &STRING_LIMIT.to_string(), "-o", &log.to_string_lossy()].map(str::to_owned).into();
+        ["strace", "-DD", "-ff", "-q", "--absolute-timestamps=format:unix,precision:ns", "-s", &STRING_LIMIT.to_string(), "-o", &log.to_string_lossy()].map(str::to_owned).into();
     if stacks != Stacks::None {
         wrapped.push("-k".to_owned());
     }
@@ -112,13 +112,13 @@ mod tests {
     #[test]
     fn a_program_is_wrapped() {
         let wrapped = wrap(&words("./udpclient 127.0.0.1"), &[], Stacks::All, Path::new("log")).join(" ");
-        assert_eq!(wrapped, "strace -DD -ff -q --absolute-timestamps=format:unix,precision:ns --syscall-times=ns -s 65536 -o log -k ./udpclient 127.0.0.1");
+        assert_eq!(wrapped, "strace -DD -ff -q --absolute-timestamps=format:unix,precision:ns -s 65536 -o log -k ./udpclient 127.0.0.1");
     }
 
     #[test]
     fn injections_are_kept() {
         let wrapped = wrap(&words("strace -qqq -o x -e trace=socket -e inject=socket:error=EMFILE ./udpclient -e"), &[], Stacks::None, Path::new("log")).join(" ");
-        assert_eq!(wrapped, "strace -DD -ff -q --absolute-timestamps=format:unix,precision:ns --syscall-times=ns -s 65536 -o log -e inject=socket:error=EMFILE ./udpclient -e");
+        assert_eq!(wrapped, "strace -DD -ff -q --absolute-timestamps=format:unix,precision:ns -s 65536 -o log -e inject=socket:error=EMFILE ./udpclient -e");
     }
 
     #[test]

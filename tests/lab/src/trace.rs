@@ -53,17 +53,10 @@ pub const OWN: [&str; 23] = [
 pub struct Line {
     pub text: String,
     pub at: At,
-    /// As strace wrote it, without its times; nothing in a golden.
+    /// As strace wrote it, without its time; nothing in a golden.
     pub raw: String,
-    pub span: Span,
-}
-
-/// When a call began and ended, in nanoseconds since 1970; of one that never returns, of a signal and of an
-/// end both are the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Span {
-    pub start: u64,
-    pub end: u64,
+    /// When the call began, in nanoseconds since 1970.
+    pub time: u64,
 }
 
 impl Line {
@@ -234,30 +227,28 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
     Ok(Some(texts.into_iter().map(|(_, text)| text).collect()))
 }
 
-/// The last line that tells of no stack, without its times.
+/// The last line that tells of no stack, without its time.
 fn last(text: &str) -> &str {
     timed(text.lines().rfind(|line| !line.starts_with(FRAME)).unwrap_or_default()).1
 }
 
-/// A line of strace's without its times: `1700000000.000000001 close(3) = 0 <0.000000002>`.
-fn timed(line: &str) -> (Span, &str) {
-    let nanoseconds = |text: &str| {
-        let (seconds, fraction) = text.split_once('.').filter(|(_, fraction)| fraction.len() == 9)?;
-        Some(seconds.parse::<u64>().ok()? * 1_000_000_000 + fraction.parse::<u64>().ok()?)
+/// A line of strace's without its time: `1700000000.000000001 close(3) = 0`.
+fn timed(line: &str) -> (u64, &str) {
+    let read = || {
+        let (time, rest) = line.split_once(' ')?;
+        let (seconds, fraction) = time.split_once('.').filter(|(_, fraction)| fraction.len() == 9)?;
+        Some((seconds.parse::<u64>().ok()? * 1_000_000_000 + fraction.parse::<u64>().ok()?, rest))
     };
-    let Some((start, rest)) = line.split_once(' ').and_then(|(start, rest)| Some((nanoseconds(start)?, rest))) else { return (Span::default(), line) };
-    let took = rest.strip_suffix('>').and_then(|rest| rest.rsplit_once(" <")).and_then(|(call, took)| Some((call, nanoseconds(took)?)));
-    let (rest, took) = took.unwrap_or((rest, 0));
-    (Span { start, end: start + took }, rest)
+    read().unwrap_or((0, line))
 }
 
 fn lines(text: &str, sources: &Sources) -> Vec<Line> {
     let mut mask = Mask::default();
     let mut rest = text.lines().peekable();
     let next = || {
-        let (span, line) = timed(rest.next()?);
+        let (time, line) = timed(rest.next()?);
         let stack: Vec<&str> = iter::from_fn(|| rest.next_if(|line| line.starts_with(FRAME))).collect();
-        Some(Line { text: without_padding(&mask.line(line)), at: sources.at(&stack), raw: without_padding(line), span })
+        Some(Line { text: without_padding(&mask.line(line)), at: sources.at(&stack), raw: without_padding(line), time })
     };
     let mut lines: Vec<Line> = iter::from_fn(next).take(FLOOD).collect();
     // The stack of exit_group comes after the end.
@@ -308,10 +299,8 @@ recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarte
 
     #[test]
     fn times_are_read_and_no_part_of_a_line() {
-        let span = |start, end| Span { start, end };
-        assert_eq!(timed("12.000000003 close(3)  = 0 <0.000000004>"), (span(12_000_000_003, 12_000_000_007), "close(3)  = 0"));
-        assert_eq!(timed("12.000000003 exit_group(0) = ?"), (span(12_000_000_003, 12_000_000_003), "exit_group(0) = ?"));
-        assert_eq!(timed("write(1, \"<0.1>\", 5) = 5"), (Span::default(), "write(1, \"<0.1>\", 5) = 5"));
+        assert_eq!(timed("12.000000003 exit_group(0) = ?"), (12_000_000_003, "exit_group(0) = ?"));
+        assert_eq!(timed("write(1, \"12.000000003 \", 5) = 5"), (0, "write(1, \"12.000000003 \", 5) = 5"));
         assert_eq!(last("1.000000000 +++ exited with 0 +++\n > /b/c(main+0x1) [0x2]\n"), "+++ exited with 0 +++");
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use super::replay::choose;
 use lab::args::{Args, Long, Value, text, unexpected};
 use lab::call::Call;
+use lab::mask::portable;
 use lab::programs::{self, Builds, Profile};
 use lab::questions::Language;
 use lab::sandbox::Isolation;
@@ -123,9 +124,10 @@ fn items(sequence: &Sequence, language: Language) -> Vec<Item> {
     items
 }
 
-/// `sendto:40`.
+/// `sendto:40`, as on every architecture.
 fn place(step: &Step) -> String {
-    let name = trace::name(&step.line);
+    let line = portable(&step.line);
+    let name = trace::name(&line);
     step.line.at.line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"))
 }
 

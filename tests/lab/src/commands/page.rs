@@ -198,7 +198,7 @@ impl Texts {
 fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], texts: &mut Texts) -> Json<'static> {
     let [english, chinese] = LANGUAGES.map(|language| introduction(scene, language));
     let number = |number: Option<usize>| Json::Number(number.map_or(-1, |number| number as i64));
-    let first = sequence.steps.first().map_or(0, |step| step.line.span.start);
+    let first = sequence.steps.first().map_or(0, |step| step.line.time);
     let steps = sequence.steps.iter().map(|step| {
         let (kind, text) = match step.kind {
             Kind::Person => (0, step.line.text.clone()),
@@ -220,7 +220,7 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
             number(first_during),
             number(last_during),
             Json::Number(i64::from(step.blocked)),
-            Json::Number((step.line.span.start.saturating_sub(first) / 1000) as i64),
+            Json::Number((step.line.time.saturating_sub(first) / 1000) as i64),
         ])
     });
     let steps = Json::List(steps.collect());

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use lab::programs::{self, GROUPS, Profile};
 use lab::questions::Language;
 use lab::scene::{self, Action};
+use lab::sources;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,25 +18,36 @@ use tempfile::TempDir;
 use crate::browser::{self, Browser};
 use crate::support::{self, Builds, Machine};
 
-/// Name, test, and whether it needs a browser.
-type Test = (&'static str, fn(&Path), bool);
+/// What a test needs beside strace and the lines of calls.
+enum Needs {
+    Nothing,
+    Browser,
+    /// It plays so many scenes that it cannot wait for a turn for each.
+    Namespaces,
+}
+
+type Test = (&'static str, fn(&Path), Needs);
 
 const TESTS: [Test; 7] = [
-    ("each_message_has_one_arrow", each_message_has_one_arrow, false),
-    ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date, false),
-    ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named, false),
-    ("keys_and_links_step", keys_and_links_step, true),
-    ("both_languages_and_both_colours", both_languages_and_both_colours, true),
-    ("c_stands_beside_rust", c_stands_beside_rust, true),
-    ("what_programs_say_is_text", what_programs_say_is_text, true),
+    ("each_message_has_one_arrow", each_message_has_one_arrow, Needs::Namespaces),
+    ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date, Needs::Nothing),
+    ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named, Needs::Nothing),
+    ("keys_and_links_step", keys_and_links_step, Needs::Browser),
+    ("both_languages_and_both_colours", both_languages_and_both_colours, Needs::Browser),
+    ("c_stands_beside_rust", c_stands_beside_rust, Needs::Browser),
+    ("what_programs_say_is_text", what_programs_say_is_text, Needs::Browser),
 ];
 
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let no_browser = browser::missing();
-    let trial = |(name, test, in_browser): Test| {
+    let trial = |(name, test, needs): Test| {
         let folder = builds.folder(Profile::Dev);
-        let lacking = machine.no_strace.as_deref().or(no_browser.as_deref().filter(|_| in_browser));
-        support::trial(format!("page/{name}"), lacking, move || {
+        let lacking = match needs {
+            Needs::Nothing => None,
+            Needs::Browser => no_browser.as_deref(),
+            Needs::Namespaces => machine.no_namespaces.as_deref(),
+        };
+        support::trial(format!("page/{name}"), machine.no_strace.as_deref().or(sources::unavailable()).or(lacking), move || {
             test(&folder);
             Ok(())
         })
