@@ -38,7 +38,7 @@ impl Args {
                 process::exit(0);
             }
             Ok(arg) => Ok(arg),
-            Err(error) => Err(anyhow!("{error}; 'cargo {command} --help' lists what there is")),
+            Err(error) => Err(anyhow!("{error}; 'cargo {command} --help' shows the usage")),
         }
     }
 
@@ -84,7 +84,7 @@ impl Args {
 
 /// What to say to an option or value that the command does not take.
 pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
-    anyhow!("{}; 'cargo {command} --help' lists what there is", arg.unexpected())
+    anyhow!("{}; 'cargo {command} --help' shows the usage", arg.unexpected())
 }
 
 /// "did you mean 'udpclient'?", or where to look if no name is near.

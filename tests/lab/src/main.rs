@@ -1,4 +1,4 @@
-//! The tool `lab`; `cargo lab help` tells what it does.
+//! The tool `lab`; `cargo lab help` lists its commands.
 
 mod commands;
 
@@ -26,13 +26,13 @@ Usage: cargo lab COMMAND ...
   list     the programs and the scenes
   replay   play scenes
   ask      answer a question: play its scene, and show the answer
-  read     show a port, beside its C original if it has that
-  strace   trace the programs of a scene, beside the C programs if they are there
+  read     show a port line by line, beside its C original if the C file is found
+  strace   show the system calls of a scene's programs, beside those of the C programs if these are found
   check    compare the programs' system calls with the recorded ones (goldens), or with the C programs
-  record   write the goldens
+  record   write the goldens, from the C programs
   sockets  list the sockets of a running program
   sock     a shell whose commands are the socket calls
-  completions  what bash, zsh or fish needs to complete names and options
+  completions  print the completion script for bash, zsh or fish
 
 'cargo lab COMMAND --help' says more.
 ";

@@ -121,7 +121,7 @@ impl Trace {
     }
 }
 
-/// Whether a line behind the loader's part is the program's own.
+/// Whether a line after the loader's part is the program's own.
 pub fn is_own(line: &str) -> bool {
     !is_call(line) || OWN.contains(&name(line))
 }

@@ -19,12 +19,13 @@ Usage: cargo lab ask [ID|WORDS ...]
 
   cargo lab ask               lists the questions
   cargo lab ask Q14-1         shows the question, plays a scene, and shows the answer
-  cargo lab ask C12           the same for a claim of the sources
-  cargo lab ask client 2      the same for the question with these words, in English or in Chinese
+  cargo lab ask C12           the same for a claim that is wrong or loose
+  cargo lab ask client 2      the same for the question with these words (English or Chinese); lists the
+                              questions if there are several
 
-  --lang LANG      en or zh (that of the environment)
+  --lang LANG      en or zh (from LC_ALL, LC_MESSAGES or LANG)
   --all            count the questions and the claims
-  --pause MS       pause before each line that is typed (400 at a terminal, else 0)
+  --pause MS       milliseconds to wait before each line that is typed (400 at a terminal, else 0)
 ";
 
 /// Runs `lab ask`.
@@ -54,7 +55,7 @@ pub fn run(mut args: Args) -> Result<()> {
     let ids = find(&words)?;
     let found: Vec<&Question> = all.iter().filter(|question| ids.contains(&question.id)).collect();
     match found.as_slice() {
-        [] => bail!("no question has the id or the words '{}'; 'cargo lab ask' lists them", words.join(" ")),
+        [] => bail!("no question has the id or the words '{}'; 'cargo lab ask' lists the questions", words.join(" ")),
         [question] => show(question, pause),
         several => print(&list(several)),
     }
@@ -96,7 +97,7 @@ fn show(question: &Question, pause: Option<u64>) -> Result<()> {
     print(&format!("{}\n", questions::plain(&question.answer)))
 }
 
-/// A line for each, under the README that it is in.
+/// One line for each question, under its README.
 fn list(questions: &[&Question]) -> String {
     let bold = Style::new().bold();
     let mut out = String::new();

@@ -17,18 +17,18 @@ use lab::signals;
 use lab::strace;
 
 pub const HELP: &str = "\
-Plays scenes, each terminal with a name and a colour of its own
+Plays scenes with the real programs; each terminal has its own name and colour
 
 Usage: cargo lab replay [SCENE|GROUP|FILE ...]
 
 Without a name it plays the scenes of the lectures, in their order.
 
-  --lang LANG      the texts in en or zh (that of the environment)
-  --pause MS       pause before each line that is typed (400 at a terminal, else 0)
-  --limit S        how long a program may take for a step, in seconds (10)
+  --lang LANG      the language of the texts, en or zh (from LC_ALL, LC_MESSAGES or LANG)
+  --pause MS       milliseconds to wait before each line that is typed (400 at a terminal, else 0)
+  --limit S        time limit for each step, in seconds (10)
   --profile NAME   which build of the programs: dev or release (dev)
   --programs DIR   take the programs from this folder, by file name, instead of building them
-  --no-namespaces  play on the network and the /tmp of the machine
+  --no-namespaces  use the machine's own network and /tmp
 ";
 
 /// Runs `lab replay`.
@@ -99,7 +99,7 @@ fn next(language: Language) -> &'static str {
     }
 }
 
-/// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
+/// The scenes with these names, in this order; without names, the scenes of the lectures in their order.
 fn choose(names: &[String]) -> Result<Vec<Scene>> {
     if names.is_empty() {
         let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
@@ -113,7 +113,7 @@ fn choose(names: &[String]) -> Result<Vec<Scene>> {
             continue;
         }
         let before = chosen.len();
-        // A file of one's own needs no README.
+        // A file of the user's own; it need not be a README.
         let all: &Vec<Scene> = match &mut all {
             Some(all) => all,
             none => none.insert(scene::read_all(programs::root())?),
@@ -126,7 +126,7 @@ fn choose(names: &[String]) -> Result<Vec<Scene>> {
     Ok(chosen)
 }
 
-/// The show: a line for each step, headed by the terminal's name in its colour.
+/// What the user sees: a line for each step, with the terminal's name in its colour in front.
 struct Screen {
     /// In the order in which they first act.
     names: Vec<String>,
@@ -170,7 +170,7 @@ impl Observer for Screen {
             Action::Socket(row) => format!("{dim}(socket {row}){dim:#}"),
             Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
             Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
-            // For those who compare traces.
+            // Only `lab strace` and `lab check` use these steps.
             Action::Diverge(_) => return,
         };
         if step.action.is_by_a_person() {
@@ -179,7 +179,7 @@ impl Observer for Screen {
         if signals::noted().is_some() {
             return;
         }
-        // Nobody may be reading any more; the scene goes on to its end, and its outcome counts.
+        // An error means that the reader has quit (`| head`): the scene is still played to its end.
         let _ = writeln!(anstream::stdout(), "{colour}{:<width$} |{colour:#} {text}", step.actor);
     }
 }
