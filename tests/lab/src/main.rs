@@ -23,15 +23,15 @@ Plays the experiments of the READMEs with the real programs
 
 Usage: cargo lab COMMAND ...
 
-  list     the programs and the scenes
-  replay   play scenes
-  ask      answer a question: play its scene, and show the answer
-  read     show a port line by line, beside its C original if the C file is found
-  strace   show the system calls of a scene's programs, beside those of the C programs if these are found
-  check    compare the programs' system calls with the recorded ones (goldens), or with the C programs
-  record   write the goldens, from the C programs
-  sockets  list the sockets of a running program
-  sock     a shell whose commands are the socket calls
+  list         list the programs and the scenes
+  replay       play scenes
+  ask          answer a question: play its scene, and show the answer
+  read         show a port line by line, beside its C file if that is found
+  strace       show the system calls of a scene, beside those of C if it is found
+  check        compare the system calls with the recorded ones, or with those of C
+  record       record the system calls of the C programs (goldens)
+  sockets      list the sockets of a running program
+  sock         a shell whose commands are the socket calls
   completions  print the completion script for bash, zsh or fish
 
 'cargo lab COMMAND --help' says more.

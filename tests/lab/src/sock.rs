@@ -31,21 +31,21 @@ A shell whose commands are the socket calls
 Usage: cargo lab sock [-c COMMANDS | FILE]
 
   -c COMMANDS  run these commands
-  FILE         run the commands in this file; without -c and FILE, the commands that are typed
-  --limit S    how long a call may block, in seconds (10)
+  FILE         run the commands in this file; without -c and FILE, those you type
+  --limit S    how long a call may block, in seconds (default: 10)
 
 ";
 
 /// The commands: how each is used, and what it does.
 const COMMANDS: [(&str, &str); 21] = [
-    ("socket KIND", "makes a socket: udp tcp udp6 tcp6 stream dgram seqpacket"),
-    ("socketpair KIND", "makes two that are connected: stream dgram seqpacket"),
-    ("bind ADDRESS", "gives it an address; '': the kernel picks a local name"),
-    ("connect ADDRESS", "sets its peer; connect none removes it (AF_UNSPEC)"),
+    ("socket KIND", "makes a socket"),
+    ("socketpair KIND", "makes two sockets that are connected"),
+    ("bind ADDRESS", "gives it an address"),
+    ("connect ADDRESS", "sets its peer; none removes it (AF_UNSPEC)"),
     ("listen [BACKLOG]", "lets clients connect"),
     ("accept", "makes a socket for the next connection"),
     ("send TEXT [FLAG ...]", "sends a text"),
-    ("sendto ADDRESS TEXT [FLAG ...]", "sends it there; sender: the last recvfrom's sender"),
+    ("sendto ADDRESS TEXT [FLAG ...]", "sends it there"),
     ("write TEXT", "sends a text"),
     ("recv [SIZE] [FLAG ...]", "receives at most SIZE bytes (65536)"),
     ("recvfrom [SIZE] [FLAG ...]", "the same, and says from whom"),
@@ -55,21 +55,27 @@ const COMMANDS: [(&str, &str); 21] = [
     ("getsockopt OPTION", "gets one"),
     ("getsockname", "gets its own address"),
     ("getpeername", "gets its peer's address"),
-    ("poll [EVENT ...] MS", "waits for these events (POLLIN), MS milliseconds at most"),
-    ("shutdown HOW", "ends one direction or both: SHUT_RD SHUT_WR SHUT_RDWR"),
+    ("poll [EVENT ...] MS", "waits at most MS ms for these events (POLLIN)"),
+    ("shutdown HOW", "shuts down SHUT_RD, SHUT_WR or SHUT_RDWR"),
     ("close", "closes it"),
     ("help", "prints this"),
 ];
 
 /// What the commands have in common, and what to try.
 const NOTES: &str = "\
-A command acts on the newest socket. `3 recv` switches to descriptor 3, for this command and the
-following ones. ; or a new line ends a command. ADDRESS is 127.0.0.1:9501,
-or a path for stream, dgram and seqpacket. In texts and paths {x*5} stands for xxxxx, {NUL} for
-that byte, {xff} for any byte; a path that begins with {NUL} is an abstract name. Each command
-answers with what its call returned. A call that blocks is given up after ten seconds. A VALUE is a
-number; for SO_RCVTIMEO seconds (0.5), for SO_LINGER too, or off; for IP_ADD_MEMBERSHIP a group and
-the address of an interface.
+A command acts on the newest socket. `3 recv` switches to descriptor 3, for this
+command and the following ones. A command ends at ; or at the end of the line; ^D
+ends the shell. Each command answers with what its call returned. A call that
+blocks is given up after ten seconds (--limit).
+
+KIND is udp, tcp, udp6, tcp6, stream, dgram or seqpacket; the last three are local
+sockets, and only these make a socketpair. ADDRESS is 127.0.0.1:9501, or a path for
+a local socket; with bind '' the kernel picks a name. `sendto sender TEXT` sends to
+the address that the last recvfrom has reported. In texts and paths {x*5} stands
+for xxxxx, {NUL} for that byte, {xff} for the byte ff. A path that begins with
+{NUL} is an abstract name. A VALUE is a number: seconds for SO_RCVTIMEO (0.5) and
+for SO_LINGER (or off); for IP_ADD_MEMBERSHIP it is a group and the address of an
+interface.
 
 Three experiments:
   Does UDP notice that nobody is there? (With sendto in place of connect and send?)
@@ -380,7 +386,15 @@ fn set_timer(seconds: u32) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) };
 }
 
+/// `words` after `head`, in lines of 80 columns.
+fn wrapped(head: &str, words: &str) -> String {
+    words.split_whitespace().fold(head.to_owned(), |text, word| {
+        let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
+        text + if column + word.len() < 80 { " " } else { "\n  " } + word
+    })
+}
+
 fn help() -> String {
     let commands: String = COMMANDS.iter().map(|(usage, what)| format!("  {usage:<31} {what}\n")).collect();
-    format!("{USAGE}Commands:\n{commands}\nFlags:{}\nOptions:{}\n\n{NOTES}", names(FLAGS, |_| true), names(OPTIONS, |_| true))
+    format!("{USAGE}Commands:\n{commands}\n{}\n{}\n\n{NOTES}", wrapped("Flags:", &names(FLAGS, |_| true)), wrapped("Options:", &names(OPTIONS, |_| true)))
 }

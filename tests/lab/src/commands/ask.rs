@@ -20,12 +20,13 @@ Usage: cargo lab ask [ID|WORDS ...]
   cargo lab ask               lists the questions
   cargo lab ask Q14-1         shows the question, plays a scene, and shows the answer
   cargo lab ask C12           the same for a claim that is wrong or loose
-  cargo lab ask client 2      the same for the question with these words (English or Chinese); lists the
-                              questions if there are several
+  cargo lab ask client 2      the same for the question with these words, in
+                              English or Chinese; lists them if there are several
 
-  --lang LANG      en or zh (from LC_ALL, LC_MESSAGES or LANG)
-  --all            count the questions and the claims
-  --pause MS       milliseconds to wait before each line that is typed (400 at a terminal, else 0)
+  --lang LANG  en or zh (default: from LC_ALL, LC_MESSAGES or LANG)
+  --all        count the questions and the claims
+  --pause MS   wait MS milliseconds before each line that is typed (default: 400
+               at a terminal, else 0)
 ";
 
 /// Runs `lab ask`.

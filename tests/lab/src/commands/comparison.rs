@@ -29,19 +29,23 @@ pub fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, 
 }
 
 pub const STRACE_HELP: &str = "\
-Shows the system calls of a scene's programs, beside those of the C programs if these are found
+Shows the system calls of a scene, beside those of the C programs if these are found
 
 Usage: cargo lab strace SCENE|PROGRAM|FILE
 
 For a PROGRAM it plays all scenes that run it.
 
-  --originals DIR  compare with the C programs here, by file name at any depth ($LAB_ORIGINALS, or ../originals)
-  --c ACTOR        let this actor run the C program, and the others the ports (may be repeated)
+  --originals DIR  where the built C programs are; they are found by file name, at
+                   any depth (default: $LAB_ORIGINALS, or ../originals)
+  --c ACTOR        let this actor run the C program, and the others the ports; may
+                   be repeated
   --whole          also show the calls of the loader, malloc and stdio
-  --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
-  --limit S        time limit for each step, in seconds (10)
-  --profile NAME   which build of the ports: dev or release (dev)
-  --programs DIR   take the ports from this folder, by file name, instead of building them
+  --stdout KIND    what the programs' standard output is: terminal, pipe or file
+                   (default: terminal)
+  --limit S        time limit for each step, in seconds (default: 10)
+  --profile NAME   which build of the ports: dev or release (default: dev)
+  --programs DIR   take the ports from this folder, by file name, instead of
+                   building them
   --no-namespaces  use the machine's own network and /tmp
 ";
 
@@ -116,19 +120,23 @@ fn find(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binar
 }
 
 pub const CHECK_HELP: &str = "\
-Compares the programs' system calls with the recorded ones (goldens), or with the C programs
+Compares the system calls with the recorded ones (goldens), or with the C programs
 
 Usage: cargo lab check [SCENE ...]
 
-  --originals DIR  compare whole traces with those of the C programs in this folder; without it,
-                   compare the programs' own calls with the goldens
-  --c ACTOR        let this actor run the C program, and the others the ports (may be repeated)
-  --lines          also compare the source lines of the calls, and count them; a call of the program
-                   itself on a different line is an error
-  --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
-  --profile NAME   which build of the ports: dev or release (release; dev with --lines)
-  --programs DIR   take the ports from this folder, by file name, instead of building them (may be
-                   repeated)
+  --originals DIR  compare whole traces with those of the C programs in this
+                   folder; without it, compare the programs' own calls with the
+                   goldens
+  --c ACTOR        let this actor run the C program, and the others the ports; may
+                   be repeated
+  --lines          also compare the source lines of the calls, and count them; a
+                   call of the program itself on a different line is an error
+  --stdout KIND    what the programs' standard output is: terminal, pipe or file
+                   (default: terminal)
+  --profile NAME   which build of the ports: dev or release (default: release; dev
+                   with --lines)
+  --programs DIR   take the ports from this folder, by file name, instead of
+                   building them; may be repeated
 ";
 
 /// Runs `lab check`.
@@ -221,7 +229,8 @@ Writes the goldens: what the C programs call in each scene
 
 Usage: cargo lab record --originals DIR [SCENE ...]
 
-  --originals DIR  where the C programs are, built with gcc -g, by file name at any depth
+  --originals DIR  where the C programs are, built with gcc -g; they are found by
+                   file name, at any depth
 ";
 
 /// Runs `lab record`.

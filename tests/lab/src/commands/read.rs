@@ -24,12 +24,14 @@ use lab::trace::is_call;
 use super::comparison::traces;
 
 pub const HELP: &str = "\
-Shows a port, beside its C original if the C file is found; '*' marks a line with a fix
+Shows a port, beside its C file if that is found; '*' marks a line with a fix
 
 Usage: cargo lab read PROGRAM
 
-  --originals DIR  where the C files are, by name at any depth ($LAB_ORIGINALS, or ../originals)
-  --scene SCENE    play this scene, and show under each line its system calls and how often it made them
+  --originals DIR  where the C files are; they are found by name, at any depth
+                   (default: $LAB_ORIGINALS, or ../originals)
+  --scene SCENE    play this scene, and show under each line its system calls and
+                   how often it made them
 ";
 
 const DIM: Style = Style::new().dimmed();

@@ -17,17 +17,20 @@ use lab::signals;
 use lab::strace;
 
 pub const HELP: &str = "\
-Plays scenes with the real programs; each terminal has its own name and colour
+Plays scenes with the real programs; each terminal has a name and a colour
 
 Usage: cargo lab replay [SCENE|GROUP|FILE ...]
 
 Without a name it plays the scenes of the lectures, in their order.
 
-  --lang LANG      the language of the texts, en or zh (from LC_ALL, LC_MESSAGES or LANG)
-  --pause MS       milliseconds to wait before each line that is typed (400 at a terminal, else 0)
-  --limit S        time limit for each step, in seconds (10)
-  --profile NAME   which build of the programs: dev or release (dev)
-  --programs DIR   take the programs from this folder, by file name, instead of building them
+  --lang LANG      the language of the texts, en or zh (default: from LC_ALL,
+                   LC_MESSAGES or LANG)
+  --pause MS       wait MS milliseconds before each line that is typed (default:
+                   400 at a terminal, else 0)
+  --limit S        time limit for each step, in seconds (default: 10)
+  --profile NAME   which build of the programs: dev or release (default: dev)
+  --programs DIR   take the programs from this folder, by file name, instead of
+                   building them
   --no-namespaces  use the machine's own network and /tmp
 ";
 
