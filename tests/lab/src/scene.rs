@@ -598,14 +598,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (block, message) in [
-            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z = !"),
+            ("server udpserver", "'udpserver' is not the sign of a step"),
             ("server $ udpserver\nserver ! bind", "in C: CALL"),
             ("server $ udpserver\nserver ! differs: bind; close", "in C: CALL"),
             ("server > x", "server has not been started"),
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),
             ("server $ sudo udpserver", "sudo -u USER"),
-            ("server $ udpserver\nserver % 3 udp", "'3 udp' is no row"),
+            ("server $ udpserver\nserver % 3 udp", "'3 udp' is not a row"),
             ("", "no step"),
         ] {
             let error = format!("{:#}", parse_one(block).unwrap_err());

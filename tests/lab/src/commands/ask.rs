@@ -11,6 +11,7 @@ use super::replay;
 use lab::args::{Args, Long, Value, text, unexpected};
 use lab::programs::root;
 use lab::questions::{self, Language, Question};
+use lab::terminal;
 
 pub const HELP: &str = "\
 Answers the questions of the lectures, the notes and their readers
@@ -95,7 +96,7 @@ fn show(question: &Question, pause: Option<u64>) -> Result<()> {
         replay::run(Args::new("lab replay", replay::HELP, args))?;
         print("\n")?;
     }
-    print(&format!("{}\n", questions::plain(&question.answer)))
+    print(&format!("{}\n", terminal::filled(&questions::plain(&question.answer))))
 }
 
 /// One line for each question, under its README.
@@ -108,7 +109,8 @@ fn list(questions: &[&Question]) -> String {
             file = Some(&question.file);
             let _ = writeln!(out, "{bold}{}{bold:#}", question.file.display());
         }
-        let _ = writeln!(out, "  {:<8} {}", question.id, question.text);
+        let line = format!("  {:<8} {}", question.id, question.text);
+        let _ = writeln!(out, "{}", terminal::wrap(&line, terminal::width().unwrap_or(0), 11).join("\n"));
     }
     out
 }

@@ -156,20 +156,9 @@ fn c_file(folder: &Path, program: &Program) -> Result<String> {
     bail!("no file {name} under {}", folder.display())
 }
 
-/// A line in rows of so many columns, broken at a space if there is one in the right half.
+/// A line of code in rows of so many columns; those after the first are indented by four more.
 fn wrap(line: &str, width: usize) -> Vec<String> {
-    let mut rows = Vec::new();
-    let indent = " ".repeat((line.len() - line.trim_start().len() + 4).min(width / 3));
-    let mut rest = line.to_owned();
-    while width > 0
-        && let Some((end, _)) = rest.char_indices().find(|(at, c)| columns(&rest[..at + c.len_utf8()]) > width)
-    {
-        let end = rest[..end].rfind(' ').filter(|at| *at > end / 2).unwrap_or(end);
-        rows.push(rest[..end].to_owned());
-        rest = format!("{indent}{}", rest[end..].trim_start());
-    }
-    rows.push(rest);
-    rows
+    terminal::wrap(line, width, line.len() - line.trim_start().len() + 4)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use lab::sandbox::Isolation;
 use lab::scene::{self, Action, Scene, Step};
 use lab::signals;
 use lab::strace;
+use lab::terminal;
 
 pub const HELP: &str = "\
 Plays scenes with the real programs; each terminal has a name and a colour
@@ -143,7 +144,7 @@ impl Screen {
         let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
         lab::print(&format!("{bold}{title}{bold:#}  {dim}{} in {}{dim:#}\n", scene.name, scene.file.display()));
         if !text.is_empty() {
-            lab::print(&format!("{}\n\n", questions::plain(text)));
+            lab::print(&format!("{}\n\n", terminal::filled(&questions::plain(text))));
         }
         let mut names: Vec<String> = Vec::new();
         for step in &scene.steps {
