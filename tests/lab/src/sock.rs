@@ -246,7 +246,7 @@ impl Shell {
             }
             ("setsockopt", [option_name, values @ ..]) if !values.is_empty() => {
                 let (level, option, value) = look_up(OPTIONS, option_name)?;
-                let bytes = value.encode(values).with_context(|| format!("{} is no value of {option_name}; {}", values.join(" "), misused()))?;
+                let bytes = value.encode(values).with_context(|| format!("{} is not a value of {option_name}; {}", values.join(" "), misused()))?;
                 answer(call!(self.setsockopt(fd, level, option, bytes.as_ptr().cast(), bytes.len() as socklen_t)), nothing)
             }
             ("getsockopt", [option]) => {

@@ -168,7 +168,7 @@ pub fn find(whose: &str) -> Result<Vec<(i32, String)>> {
         return Ok(vec![(pid, name)]);
     }
     let found: Vec<(i32, String)> = proc::processes().into_iter().filter(|pid| name(*pid).as_deref() == Some(whose)).map(|pid| (pid, whose.to_owned())).collect();
-    ensure!(!found.is_empty(), "no program called {whose} is running");
+    ensure!(!found.is_empty(), "no program called {whose} is running; start it first, or give a process number");
     Ok(found)
 }
 

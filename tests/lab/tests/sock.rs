@@ -152,7 +152,7 @@ fn a_mistake_is_one_line() {
         ("socket udp; sendto sender x", "there is no sender yet; call recvfrom first"),
         ("socket udp; recv x", "usage: recv [SIZE] [FLAG ...]: "),
         ("socket udp; setsockopt SO_FOO 1", "'SO_FOO' is not one of SO_REUSEADDR "),
-        ("socket udp; setsockopt SO_RCVBUF 1 2", "usage: setsockopt OPTION VALUE ...: it takes one value"),
+        ("socket udp; setsockopt SO_RCVBUF 1 2", "1 2 is not a value of SO_RCVBUF; usage: setsockopt OPTION VALUE ...: it takes one value"),
         ("socket udp; send 'x", "a quote is not closed"),
         ("3", "no command after the descriptor"),
     ] {

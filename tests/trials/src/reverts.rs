@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn a_text_that_is_absent_or_stands_twice_is_an_error() {
         for (line, from, message) in [
-            (1, "bind", "tests/trials/reverts.tsv: udpserver:1: 'bind' does not stand there once"),
-            (2, "fd", "tests/trials/reverts.tsv: udpserver:2: 'fd' does not stand there once"),
+            (1, "bind", "tests/trials/reverts.tsv: udpserver:1: 'bind' is not there exactly once"),
+            (2, "fd", "tests/trials/reverts.tsv: udpserver:2: 'fd' is not there exactly once"),
             (3, "fd", "tests/trials/reverts.tsv: udpserver:3: no such line"),
         ] {
             assert_eq!(applied(line, from).unwrap_err().to_string(), message);

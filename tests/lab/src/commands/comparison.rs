@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 
 use lab::args::{Args, Long, Value, nearest, text, unexpected};
 use lab::compare::{self, Places, Row};
@@ -292,7 +292,7 @@ fn with_originals(scenes: &mut Vec<&Scene>, c: &Binaries, folder: &Path) -> Resu
     if let Some(missing) = programs::missing(c, &all) {
         let why = format!("no executable called {missing} under {}", folder.display());
         if scenes.is_empty() {
-            return Err(anyhow!(why)).context(ORIGINALS);
+            bail!("{why}; {ORIGINALS}");
         }
         anstream::eprintln!("{} scenes left out: {why}", before - scenes.len());
     }
