@@ -31,7 +31,7 @@ pub const MAXLINE: usize = 4096;
 pub const LISTENQ: c_int = 1024;
 /// The size, in bytes, of the local-socket servers' buffer.
 pub const BUFFER_SIZE: usize = 4096;
-/// Where the course's local stream server listens if nothing else is said.
+/// The path of the course's local stream server.
 pub const UNIXSTR_PATH: &CStr = c"/var/lib/unixstream.sock";
 
 // ---- lib/log.c ----
@@ -99,7 +99,7 @@ pub const fn S_ISSOCK(mode: mode_t) -> bool {
     mode & S_IFMT == S_IFSOCK
 }
 
-// ---- what C does without a word ----
+// ---- what C does silently ----
 
 /// `&x` or `&mut x`, which C passes as a pointer of the type that is asked for.
 pub trait Reference {
@@ -181,7 +181,7 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 /// The signal that came meanwhile, or 0.
 static WAITING: AtomicI32 = AtomicI32::new(0);
 
-/// As in signal.h, except that the handler waits for the end of what is [`uninterrupted`].
+/// As in signal.h, except that the handler waits until a call in [`uninterrupted`] has ended.
 ///
 /// # Safety
 ///
@@ -200,11 +200,11 @@ unsafe extern "C" fn handle(signo: c_int) {
     }
 }
 
-/// Makes a call of stdio that the handler must not interrupt, because it calls stdio itself: it runs
-/// when the call is done.
+/// Makes a call of stdio that the handler must not interrupt, because the handler calls stdio, too. It
+/// runs after the call.
 ///
-/// In glibc a `printf` inside another waits for ever for the stream's lock, if that is just being taken,
-/// and finds malloc half done, if the stream is getting its buffer.
+/// In glibc a `printf` inside another one can wait for ever for a lock: the stream's, if the first one is
+/// just taking it, or malloc's, if the stream is just getting its buffer. It can also crash in malloc.
 #[inline]
 pub fn uninterrupted<T>(call: impl FnOnce() -> T) -> T {
     // The handler runs in this thread, so that only the compiler could change the order.
@@ -236,7 +236,7 @@ fn catch_up() {
 
 // ---- checks that the originals lack ----
 
-/// A result that says itself whether the call failed.
+/// A result that shows whether the call failed.
 pub trait Outcome: Copy {
     fn failed(self) -> bool;
 }

@@ -17,7 +17,7 @@ pub unsafe extern "C" fn main() -> c_int {
     clientAddr.sin_port = 0x1d25;
     clientAddr.sin_addr.s_addr = INADDR_ANY;
 
-    // connect(2); to 0.0.0.0 is to this host
+    // connect(2); 0.0.0.0 means this host
     let returnValue: c_int = connect(sockfd, sa(&clientAddr), sizeof(&clientAddr));
     printf(c"connect returnValue=%d\r\n".as_ptr(), returnValue);
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));

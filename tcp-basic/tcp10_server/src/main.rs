@@ -1,6 +1,6 @@
 //! Notes: a TCP server for one connection and one message; it sends nothing back.
 //!
-//! The errno it prints after each call is that call's only if the call failed.
+//! The errno that it prints after a call is from this call only if it failed.
 #![no_std]
 #![no_main]
 
@@ -15,8 +15,8 @@ pub unsafe extern "C" fn main() -> c_int {
     printf(c"errno=%d,%s\r\n".as_ptr(), errno(), strerror(errno()));
 
     // A port is big-endian on the wire. 9501 is 0x251d, the bytes 25 1d, and a little-endian
-    // machine reads them as 0x1d25; for a big-endian one this is port 7461. tcp20_server leaves
-    // it to htons.
+    // machine reads them as 0x1d25; on a big-endian one this would be port 7461. tcp20_server
+    // uses htons.
     let (mut serverAddr, mut clientAddr): (sockaddr_in, sockaddr_in) = zeroed();
     serverAddr.sin_family = AF_INET as sa_family_t;
     serverAddr.sin_port = 0x1d25;

@@ -1,6 +1,6 @@
 //! Notes: an HTTP server for one connection: any request is answered "hello, world".
 //!
-//! It ends first, so its port stays taken for a minute (TIME_WAIT): a second run says so.
+//! It closes first, so its port stays in use for a minute (TIME_WAIT): a second run cannot bind it.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,6 @@
-//! Notes: an HTTP server that runs on, one connection and one request at a time.
+//! Notes: an HTTP server in a loop, one connection and one request at a time.
 //!
-//! A client that connects and says nothing makes all others wait, as in the original.
+//! A client that connects and sends nothing makes all others wait, as in the original.
 #![no_std]
 #![no_main]
 
@@ -21,9 +21,9 @@ pub unsafe extern "C" fn main() -> c_int {
 
     let mut returnValue: c_int;
 
-    // The original has a setsockopt here, in a comment. Once this side is the first to close, it
-    // is needed: the kernel keeps the connection for a minute (TIME_WAIT), in which a server that
-    // is started again could not bind the port.
+    // The original has a setsockopt here, in a comment. It is needed because this side closes
+    // first: the kernel keeps the connection for a minute (TIME_WAIT), and until then a new
+    // server could not bind the port.
     let report: c_int = 1;
     setsockopt(sockfd, SOL_SOCKET, SO_REUSEADDR, ptr(&report), sizeof(&report)); // fix: port in TIME_WAIT
 
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn main() -> c_int {
 
         // the message is done with
         memset(ptr(&mut msg), 0, sizeof(&msg));
-        // What a client has sent and nobody has read makes close discard the answer, too.
+        // If bytes are left unread, close resets the connection, and the client may lose the answer.
         for _ in 0..100 {
             if recv(connfd, ptr(&mut msg), 1024, MSG_DONTWAIT) <= 0 {
                 break; // fix: rest of a long request

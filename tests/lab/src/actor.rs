@@ -1,4 +1,4 @@
-//! A program at a terminal of its own, and what can be seen of it from outside.
+//! A program at its own terminal, and what can be seen of it from outside.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -32,7 +32,7 @@ pub struct Actor {
     screen: Vec<u8>,
     /// Whether everything that has the terminal open is gone.
     closed: bool,
-    /// Whether a Ctrl-C stands on the terminal's last line, which the program's newline will end.
+    /// Whether the terminal's last line shows a Ctrl-C; the program's next newline ends that line.
     interrupted: bool,
     /// Whether it was at rest when the first Ctrl-C was typed.
     interrupted_at_rest: Option<bool>,
@@ -115,7 +115,7 @@ impl Actor {
         }
         if let Some(pipe) = &mut self.child.stdout {
             let mut buffer = [0; 4096];
-            // Nobody compares what a pipe carries with the scene; it must not fill, that is all.
+            // Nobody compares the pipe's content with the scene; it is read so that it cannot fill.
             while matches!(pipe.read(&mut buffer), Ok(n) if n > 0) {}
         }
         if self.end.is_none() {
@@ -174,7 +174,7 @@ impl Actor {
         lines
     }
 
-    /// All that stands on the terminal and has not been taken from it.
+    /// What is on the terminal and has not been taken from it.
     pub fn screen(&self) -> &[u8] {
         &self.screen
     }
@@ -226,7 +226,7 @@ impl Actor {
         while !rest.is_empty() {
             match self.master.write(rest) {
                 Ok(n) => rest = &rest[n..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => bail!("{} takes no more input", self.name),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => bail!("cannot type at {}: its terminal is full, since it does not read", self.name),
                 Err(error) => return Err(error).context("cannot type"),
             }
         }
@@ -248,7 +248,7 @@ impl Actor {
     /// so that the kernel sends SIGHUP to what it has started.
     fn kill(&mut self) {
         if self.end.is_none() {
-            // Errors mean that it has ended meanwhile.
+            // An error means that it has just ended.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -274,7 +274,7 @@ fn set_nonblocking(file: &impl AsRawFd) -> io::Result<()> {
 fn take_in(master: &mut impl Read, screen: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; 4096];
     let mut is_closed = false;
-    // A program that writes without end has no more than its share of our time.
+    // A limit, so that a program that writes for ever does not keep us here.
     for _ in 0..LOOK {
         match master.read(&mut buffer) {
             Ok(0) => return Ok(true),
@@ -290,7 +290,7 @@ fn take_in(master: &mut impl Read, screen: &mut Vec<u8>) -> io::Result<bool> {
 
 /// In the child: a session with the terminal (now standard input) as its own; then the user.
 fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
-    // A shell ignores Ctrl-C for what it runs in the background, and so would all that we start.
+    // A shell lets its background jobs ignore Ctrl-C, and our children would inherit that.
     for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGCHLD] {
         // SAFETY: the default needs no handler.
         unsafe { signal::signal(number, SigHandler::SigDfl)? };
@@ -331,7 +331,7 @@ fn redirect(number: RawFd, to: Option<&OwnedFd>) -> io::Result<()> {
     Ok(())
 }
 
-/// What a process is at: equal states mean that it has not run in between.
+/// What a process is doing: two equal states mean that it has not run in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcState {
     pid: i32,

@@ -38,7 +38,7 @@ impl Args {
                 process::exit(0);
             }
             Ok(arg) => Ok(arg),
-            Err(error) => Err(anyhow!("{error}; 'cargo {command} --help' lists what there is")),
+            Err(error) => Err(anyhow!("{error}; 'cargo {command} --help' shows the usage")),
         }
     }
 
@@ -49,7 +49,7 @@ impl Args {
     /// If there is none, or it is not of this type.
     pub fn parse<T: FromStr<Err: Display>>(&mut self, option: &str) -> Result<T> {
         let value = self.text(option)?;
-        value.parse().map_err(|error| anyhow!("--{option} {value}: {error}; 'cargo {} --help' says what it takes", self.command))
+        value.parse().map_err(|error| anyhow!("--{option} cannot be '{value}': {error}; 'cargo {} --help' says what it takes", self.command))
     }
 
     /// The same as a number of seconds, from 1 on.
@@ -84,7 +84,7 @@ impl Args {
 
 /// What to say to an option or value that the command does not take.
 pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
-    anyhow!("{}; 'cargo {command} --help' lists what there is", arg.unexpected())
+    anyhow!("{}; 'cargo {command} --help' shows the usage", arg.unexpected())
 }
 
 /// "did you mean 'udpclient'?", or where to look if no name is near.
@@ -122,7 +122,7 @@ pub fn text(value: OsString) -> Result<String> {
 /// One line that lists the names.
 pub fn one_of<T: Copy>(name: &str, values: &[(&str, T)]) -> std::result::Result<T, String> {
     let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    found.ok_or_else(|| format!("it is one of {}", values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))
+    found.ok_or_else(|| format!("it must be one of {}", values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]

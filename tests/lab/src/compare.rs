@@ -128,12 +128,12 @@ pub fn parts(line: &str) -> Vec<&str> {
     parts
 }
 
-/// Says how the traces' own calls differ if they do so otherwise than the scene says: one line.
+/// One line on how the traces' own calls differ; nothing if they differ as the scene says.
 pub fn judge(c: &[Line], port: &[Line], divergence: Option<&Divergence>) -> Option<String> {
     if c == port {
         return match divergence {
             None | Some(Divergence::Undefined) => None,
-            Some(divergence) => Some(format!("the scene says '{divergence}', and the traces are the same")),
+            Some(divergence) => Some(format!("the scene says '{divergence}', but the traces are the same")),
         };
     }
     let (differs, then) = match divergence {
@@ -141,21 +141,21 @@ pub fn judge(c: &[Line], port: &[Line], divergence: Option<&Divergence>) -> Opti
         Some(Divergence::Undefined) => return None,
         Some(Divergence::Defined { differs, then }) => (differs.as_slice(), then.as_ref()),
     };
-    let said = divergence.map(|divergence| format!(", where the scene says '{divergence}'")).unwrap_or_default();
+    let said = divergence.map(|divergence| format!(", but the scene says '{divergence}'")).unwrap_or_default();
     let (at_c, at_port) = match (first_other(c, port, differs), then) {
         (None, None) => return None,
-        (None, Some(_)) => return Some(format!("they do not part{said}")),
+        (None, Some(_)) => return Some(format!("the traces do not differ{said}")),
         (Some(at), _) => at,
     };
     let line = |lines: &[Line], at: usize| lines.get(at).map_or("nothing", |line| line).to_owned();
     let (in_c, here) = (line(c, at_c), line(port, at_port));
     let is_said = |line: &str, said: &str| said.split(" or ").any(|said| said == name(line));
     let is_so = then.is_some_and(|(c, port)| is_said(&in_c, c) && is_said(&here, port));
-    (!is_so).then(|| format!("they differ{said}: in C {in_c}, here {here}"))
+    (!is_so).then(|| format!("the traces differ{said}: in C {in_c}, here {here}"))
 }
 
-/// Where the traces part: the first lines, one of each, that are not the same, and none of the calls
-/// that a scene names as those that differ.
+/// Where the traces part: the first lines that differ, one in each trace, without the calls that the
+/// scene says differ.
 fn first_other(c: &[Line], port: &[Line], differs: &[String]) -> Option<(usize, usize)> {
     let is_other = |line: &Line| {
         !differs.iter().any(|said| {
@@ -171,7 +171,7 @@ fn first_other(c: &[Line], port: &[Line], differs: &[String]) -> Option<(usize, 
 /// What of a C program's own calls a comparison with the port needs, where the scene shows a fix.
 pub fn up_to_divergence(own: Vec<Line>, port: &[Line], divergence: Option<&Divergence>) -> Vec<Line> {
     let len = match divergence {
-        // What is not defined may be the same all the same, in this build of the C programs.
+        // Undefined behaviour may happen to be the same in this build of the C programs.
         Some(Divergence::Undefined) if own != port => 0,
         Some(Divergence::Defined { differs, then: Some(_) }) => first_other(&own, port, differs).map_or(own.len(), |(at, _)| at + 1),
         _ => own.len(),
@@ -225,7 +225,7 @@ mod tests {
         let rows = rows(&lines(&C), &port);
         assert_eq!(count(&rows), (3, 2));
         assert_eq!(rows[1], Row::Differ(Some(C[1].into()), Some(port[1].clone())));
-        assert_eq!(judge(&lines(&C), &port, None).unwrap(), "they differ: in C bind(3, 16) = 0, here bind(3, 110) = 0");
+        assert_eq!(judge(&lines(&C), &port, None).unwrap(), "the traces differ: in C bind(3, 16) = 0, here bind(3, 110) = 0");
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         let port = lines(&[C[0], C[1], C[3]]);
         assert_eq!(count(&rows(&lines(&C), &port)), (3, 2));
         assert!(judge(&lines(&C), &port, None).is_some());
-        assert_eq!(judge(&lines(&C), &lines(&C[..3]), None).unwrap(), "they differ: in C +++ exited with 0 +++, here nothing");
+        assert_eq!(judge(&lines(&C), &lines(&C[..3]), None).unwrap(), "the traces differ: in C +++ exited with 0 +++, here nothing");
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
         assert!(judge(&lines(&C), &port, part(&[], "close", "write").as_ref()).is_some());
         let port = lines(&[C[0], "setsockopt(3) = 0", C[1], C[2], C[3]]);
         let text = judge(&lines(&C), &port, said.as_ref()).unwrap();
-        assert_eq!(text, "they do not part, where the scene says 'differs: setsockopt; in C: close, here: write'");
+        assert_eq!(text, "the traces do not differ, but the scene says 'differs: setsockopt; in C: close, here: write'");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Working folders that do not stay behind: each goes with its owner, and what an owner that was
-//! killed has left goes when the next one starts.
+//! Working folders that are removed: each by its owner, and the folder of an owner that was killed by
+//! the next one that starts.
 
 use std::env;
 use std::fs::{self, DirBuilder, File};
@@ -51,7 +51,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed stays for the next sweep.
+        // A folder that cannot be removed is left for the next sweep.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

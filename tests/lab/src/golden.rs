@@ -39,14 +39,14 @@ pub fn text(traces: &[Trace]) -> String {
     text
 }
 
-/// Writes a golden, or removes it if there is nothing for it to say.
+/// Writes a golden, or removes it if it would be empty.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     if text.is_empty() {
-        // There may well be none.
+        // It may not exist.
         let _ = fs::remove_file(path);
         return Ok(());
     }

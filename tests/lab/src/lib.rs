@@ -39,7 +39,7 @@ use anstyle::AnsiColor;
 
 /// How a tool of this name ends: an error is one message on standard error, and status 1.
 pub fn exit(tool: &str, outcome: anyhow::Result<()>) -> ExitCode {
-    // What it has interrupted is cleared away.
+    // Everything is cleaned up by now, so a signal that has come may end us.
     signals::obey();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,7 +53,7 @@ pub fn exit(tool: &str, outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Prints to standard output. If that cannot be written, nothing is left to do but to say so.
+/// Prints to standard output; if that fails, says so.
 pub fn print(text: &str) {
     match anstream::stdout().write_all(text.as_bytes()) {
         Ok(()) => {}

@@ -1,4 +1,4 @@
-//! The tool `lab`; `cargo lab help` tells what it does.
+//! The tool `lab`; `cargo lab help` lists its commands.
 
 mod commands;
 
@@ -23,18 +23,18 @@ Plays the experiments of the READMEs with the real programs
 
 Usage: cargo lab COMMAND ...
 
-  list     the programs and the scenes
-  replay   play scenes
-  ask      answer a question: play its scene, and show the answer
-  read     show a port, beside its C original if it has that
-  page     a page for the browser: step through scenes, with the sources, the calls and the sockets
-  diagram  draw who sends what to whom in a scene
-  strace   trace the programs of a scene, beside the C programs if they are there
-  check    compare the programs' system calls with the recorded ones (goldens), or with the C programs
-  record   write the goldens
-  sockets  list the sockets of a running program
-  sock     a shell whose commands are the socket calls
-  completions  what bash, zsh or fish needs to complete names and options
+  list         list the programs and the scenes
+  replay       play scenes
+  ask          answer a question: play its scene, and show the answer
+  read         show a port line by line, beside its C file if that is found
+  page         make a page for the browser: scenes step by step
+  diagram      draw who sends what to whom in a scene
+  strace       show the system calls of a scene, beside those of C if it is found
+  check        compare the system calls with the recorded ones, or with those of C
+  record       record the system calls of the C programs (goldens)
+  sockets      list the sockets of a running program
+  sock         a shell whose commands are the socket calls
+  completions  print the completion script for bash, zsh or fish
 
 'cargo lab COMMAND --help' says more.
 ";

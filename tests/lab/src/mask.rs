@@ -1,7 +1,7 @@
-//! What of a trace is not the program's doing, and differs from run to run: masked here, only here.
+//! Masks what differs from run to run though the program does the same. All of it is here.
 //!
-//! A masked value stands between ‹ and ›. Where it comes back it is the same: the third address of
-//! a trace is ‹address 3› wherever it stands.
+//! A masked value is shown between ‹ and ›. The same value has the same number in a trace: the third
+//! address is ‹address 3› everywhere.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -15,19 +15,19 @@ const OWN_PORTS: [u16; 2] = [43211, 9501];
 
 /// The rules: what is masked, where it is found (its value is the last group), and why.
 const RULES: [(&str, &str, &str); 15] = [
-    ("program", r#"^(execve\()("[^"]*")"#, "where the binary lies"),
-    ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "where the binary lies, as argv[0]"),
+    ("program", r#"^(execve\()("[^"]*")"#, "the path of the binary"),
+    ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "the path of the binary, as argv[0]"),
     ("address", r"^rt_sigreturn\(.*\) += (\d{9,})$", "a handler returns to what was in a register then"),
     ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
-    ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel numbers processes on"),
+    ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel gives each process a new number"),
     ("pid", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
     ("pid", r#""/var/tmp/(\d{5,7})""#, "upperclient names its socket after its own"),
-    ("uid", r"si_uid=(\d+)", "who sent a signal is who runs lab"),
+    ("uid", r"si_uid=(\d+)", "the sender of a signal is the user who runs lab"),
     ("time", r"si_utime=([^,}]+)", "how long a child ran is never the same"),
     ("time", r"si_stime=([^,}]+)", "the same, in the kernel"),
-    ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks a port for who does not bind one"),
+    ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks the port of a socket that is not bound"),
     ("port", r"\bip=[\d.]+,port=(\d+)", "the notes' UDP servers print a client's"),
-    ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers pseudo-terminals on"),
+    ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers the pseudo-terminals"),
     ("name", r#""/tmp/file(\w{6})""#, "tmpnam makes its names up"),
     ("bytes", r#"^getrandom\("((?:\\.|[^"\\])*)""#, "the seed of malloc and of tmpnam"),
 ];
@@ -60,7 +60,7 @@ impl Mask {
         let at = whole.rfind(value).expect("the value is in its match");
         let (before, after) = (&whole[..at], &whole[at + value.len()..]);
         if ["bytes", "time"].contains(&kind) {
-            // Never the same again, but by chance.
+            // It is the same again only by chance.
             return format!("{before}‹{kind}›{after}");
         }
         // upperclient writes its number with five digits at least.

@@ -46,12 +46,12 @@ impl Tool {
     }
 
     /// The words that run these words, a program of ours in front; what the tool finds goes to
-    /// `log` with something behind a dot.
+    /// `log` with a suffix after a dot.
     pub fn wrap(self, words: &[String], log: &Path) -> Vec<String> {
         let log = log.display();
         let wrapper: Vec<String> = match self {
             // Files that valgrind opens by their names take the descriptors that the program's
-            // sockets should have, 3 and 4. Its text goes nowhere, or it would stand on the terminal.
+            // sockets should have, 3 and 4. Its text is discarded, or it would be on the terminal.
             Tool::Memcheck => ["sh", "-c", "exec 8>/dev/null 9>\"$0\"; exec valgrind --quiet --xml=yes --xml-fd=9 --log-fd=8 \"$@\"", &format!("{log}.xml")].map(str::to_owned).into(),
             Tool::Asan => vec!["env".to_owned(), format!("ASAN_OPTIONS=detect_leaks=0:log_path={log}")],
         };

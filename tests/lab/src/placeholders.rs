@@ -48,7 +48,7 @@ impl Placeholders {
     }
 }
 
-/// The first `{n}` or `{port}` of `text`: what stands before it, its name, what stands behind it.
+/// The first `{n}` or `{port}` of `text`: the text before it, its name, the text after it.
 fn next_name(text: &[u8]) -> Option<(&[u8], &str, &[u8])> {
     let opens = text.iter().enumerate().filter(|(_, byte)| **byte == b'{').map(|(open, _)| open);
     opens.into_iter().find_map(|open| {

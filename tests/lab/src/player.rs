@@ -201,7 +201,7 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
     for start in &mut starts {
         let (Some(log), Some(program)) = (&start.log, start.program) else { continue };
         match &options.watch {
-            // A program that was killed in the midst of a scene may have no trace.
+            // A program that was killed during the scene may have no trace.
             Watch::Strace(_) if mismatch.is_none() => {
                 let binary = cast.binary(actor_of(&start.who), program);
                 start.traces = trace::read(&start.who, program, (options.stacks != Stacks::None).then_some(binary.as_path()), log)?;
@@ -313,7 +313,7 @@ impl Player<'_> {
                 let actor = player.actor(name);
                 Ok((actor.end().is_some() || actor.states() != before).then_some(()))
             })?;
-            return Ok(noticed.map_err(|late| format!("{name} took no notice of the keys: {late}")));
+            return Ok(noticed.map_err(|late| format!("{name} did not react to the keys: {late}")));
         }
         Ok(Ok(()))
     }
@@ -328,7 +328,7 @@ impl Player<'_> {
         let stopped = self.wait(|player| {
             let actor = player.actor(name);
             let stopped = actor.states().iter().all(ProcState::is_stopped);
-            // Every call stops a program under strace for a moment; this stop strace tells of.
+            // Under strace a program stops at every call for a moment; strace reports the stop we want.
             let pid = actor.pid();
             let told = match player.starts.iter().rfind(|start| actor_of(&start.who) == name).and_then(|start| start.log.as_ref()) {
                 Some(log) if traced => trace::tells_of_stop(log, pid),
@@ -357,9 +357,9 @@ impl Player<'_> {
             }
             Ok(Some(line)) => {
                 self.actor(name).put_back(&line);
-                Err(format!("{name} wrote another line"))
+                Err(format!("{name} wrote a different line"))
             }
-            Ok(None) => Err(format!("{name} ended without this line")),
+            Ok(None) => Err(format!("{name} ended before it wrote this line")),
             Err(late) => Err(format!("{name} did not write this line: {late}")),
         })
     }
@@ -384,7 +384,7 @@ impl Player<'_> {
         })?;
         let there: Vec<String> = sockets.iter().map(Socket::to_string).collect();
         let there = if there.is_empty() { "none at all".to_owned() } else { there.join("; ") };
-        Ok(found.map_err(|late| format!("{name} has no such socket, but {there}: {late}")))
+        Ok(found.map_err(|late| format!("{name} does not have this socket, but {there}: {late}")))
     }
 
     fn expect_end(&mut self, name: &str, end: &str) -> Result<AsWritten> {
@@ -408,7 +408,7 @@ impl Player<'_> {
 
     /// Takes down what has become of a program, and ends it if it has not ended.
     fn observe_end(&mut self, name: &str) -> Result<()> {
-        // One that never does is seen as it runs.
+        // A program that never comes to rest is looked at while it runs.
         let _ = self.comes_to_rest(self.patience())?;
         let actor = self.actor(name);
         let call = actor.states().iter().find_map(ProcState::call);
@@ -469,11 +469,11 @@ impl Player<'_> {
         }
     }
 
-    /// Lets time pass until a program writes something, a breath at the most; takes in what it wrote.
+    /// Waits until a program writes something, for a breath at most, and reads what it wrote.
     fn pump(&mut self) -> Result<()> {
         let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, PollTimeout::from(BREATH)) {
-            // A signal has come, and is seen to before the next breath.
+            // A signal has come; it is handled before the next breath.
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("cannot wait for the programs"),
         }
@@ -504,7 +504,7 @@ impl Player<'_> {
 
     /// Where the scene and the programs differ, and what the programs do after it.
     fn mismatch(&mut self, scene: &Scene, index: usize, why: &str) -> Result<String> {
-        // One that does not come to rest may do so without end.
+        // A program that does not come to rest may never do so.
         let _ = self.comes_to_rest(Some(LENIENCE))?;
         Ok(format!("scene {} differs at {}: {why}\n{}", scene.name, scene.at(&scene.steps[index]), self.difference(&scene.steps[..=index])))
     }

@@ -7,7 +7,7 @@ use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::args::one_of;
 use crate::scene::Scene;
@@ -288,7 +288,7 @@ pub fn default_originals() -> Option<PathBuf> {
 }
 
 /// What a message about missing C programs adds.
-pub const ORIGINALS: &str = "the C originals are looked for by file name; clone and build them as their own README says";
+pub const ORIGINALS: &str = "clone and build the C programs as their own README says; they are found by file name";
 
 /// The C programs of these names in the folder.
 ///
@@ -296,7 +296,7 @@ pub const ORIGINALS: &str = "the C originals are looked for by file name; clone 
 ///
 /// As [`search`].
 pub fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
-    search(folder, names).context(ORIGINALS)
+    search(folder, names).map_err(|why| anyhow!("{why:#}; {ORIGINALS}"))
 }
 
 /// Those of the names that are not among the binaries, for messages; `None` if there is none.

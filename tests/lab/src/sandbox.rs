@@ -286,7 +286,7 @@ fn wait_for_turn() -> Result<UnixDatagram> {
             Ok(turn) => return Ok(turn),
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error).context("cannot take a turn"),
             Err(_) if start.elapsed() < TURN_LIMIT => {}
-            Err(_) => bail!("time-out after {} s: another lab is playing on this machine, and has the abstract socket @lab-turn", TURN_LIMIT.as_secs()),
+            Err(_) => bail!("time-out after {} s: another lab is playing on this machine and holds the abstract socket @lab-turn", TURN_LIMIT.as_secs()),
         }
         signals::check()?;
         thread::sleep(Duration::from_millis(5));

@@ -27,7 +27,7 @@
 //! comment.
 //!
 //! The row of a socket is its descriptor, protocol, local address, remote address and state, as
-//! `lab sockets` lists them without the inode; behind that may stand what is queued, `rx 10` to be
+//! `lab sockets` lists them without the inode; after that may follow what is queued, `rx 10` to be
 //! received or `tx 10` to be sent. `server % 4 -` says that descriptor 4 is no socket.
 
 use std::fmt;
@@ -52,7 +52,7 @@ pub struct Scene {
     pub title: String,
     /// The group's folder.
     pub group: String,
-    /// The README that it stands in, relative to the workspace's root.
+    /// The README that it is in, relative to the workspace's root.
     pub file: PathBuf,
     pub steps: Vec<Step>,
 }
@@ -94,7 +94,7 @@ pub enum Divergence {
         /// for those that have this text in their line.
         differs: Vec<String>,
         /// The next calls that are not the same, the C program's and the port's, by name; "write or
-        /// recvfrom" if it depends on what standard output is. What comes behind them is not compared.
+        /// recvfrom" if it depends on what standard output is. What comes after them is not compared.
         then: Option<(String, String)>,
     },
     /// The C program's behaviour is not defined.
@@ -104,11 +104,11 @@ pub enum Divergence {
 /// A command line.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// As it stands in the scene.
+    /// As written in the scene.
     pub text: String,
     /// The user to run it as, from `sudo -u USER`.
     pub user: Option<String>,
-    /// What to run and its arguments. A program of ours can stand behind another, as in
+    /// What to run and its arguments. A program of ours can follow another, as in
     /// `strace -o log udpserver`. Those of `lab` are in the notation of texts, which it expands
     /// itself: an argument is limited to 128 KiB, and has no NUL.
     pub words: Vec<String>,
@@ -181,7 +181,7 @@ impl Scene {
         })
     }
 
-    /// Whether the scene shows something that the C programs do otherwise.
+    /// Whether the C programs behave differently in this scene.
     pub fn diverges(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Diverge(_)))
     }
@@ -273,7 +273,7 @@ impl From<&str> for Text {
 }
 
 impl Text {
-    /// The text as it stands in the scene.
+    /// The text as written in the scene.
     pub fn notation(&self) -> &str {
         &self.0
     }
@@ -483,7 +483,7 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "^Z" => Action::Suspend,
         "=" => Action::End(rest),
         "!" => Action::Diverge(parse_divergence(&rest)?),
-        _ => bail!("'{sign}' is none of $ < > @ % ^C ^D ^Z = !"),
+        _ => bail!("'{sign}' is not the sign of a step: $ < > @ % ^C ^D ^Z = !"),
     };
     Ok(Step { line: number, actor: actor.to_owned(), action })
 }
@@ -513,7 +513,7 @@ fn parse_command(text: &str) -> Result<Command> {
     let mut user = None;
     if words.first().is_some_and(|word| word == "sudo") {
         if words.len() < 4 || words[1] != "-u" {
-            bail!("sudo is known as 'sudo -u USER PROGRAM ...' only");
+            bail!("sudo must be used as 'sudo -u USER PROGRAM ...'");
         }
         user = words.drain(..3).nth(2);
     }
@@ -523,7 +523,7 @@ fn parse_command(text: &str) -> Result<Command> {
     if words[0] != "lab" {
         for word in &mut words {
             let bytes = String::from_utf8(expand(word)).ok().filter(|word| !word.contains('\0'));
-            *word = bytes.with_context(|| format!("'{word}' is no argument: NUL and what is not UTF-8 are for lab sock"))?;
+            *word = bytes.with_context(|| format!("'{word}' cannot be an argument: only lab sock takes NUL and bytes that are not UTF-8"))?;
         }
     }
     Ok(Command { text: text.to_owned(), user, words, redirections })
@@ -603,14 +603,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (block, message) in [
-            ("server udpserver", "'udpserver' is none of $ < > @ % ^C ^D ^Z = !"),
+            ("server udpserver", "'udpserver' is not the sign of a step"),
             ("server $ udpserver\nserver ! bind", "in C: CALL"),
             ("server $ udpserver\nserver ! differs: bind; close", "in C: CALL"),
             ("server > x", "server has not been started"),
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),
             ("server $ sudo udpserver", "sudo -u USER"),
-            ("server $ udpserver\nserver % 3 udp", "'3 udp' is no row"),
+            ("server $ udpserver\nserver % 3 udp", "'3 udp' is not a row"),
             ("", "no step"),
         ] {
             let error = format!("{:#}", parse_one(block).unwrap_err());

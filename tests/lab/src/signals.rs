@@ -65,7 +65,7 @@ pub fn sleep(duration: Duration) {
 /// Ends us by the signal that has come, if one has.
 pub fn obey() {
     if let Some(signal) = noted() {
-        // Its action is the default one again since it came.
+        // SA_RESETHAND has restored its default action.
         let _ = raise(signal);
     }
 }

@@ -31,45 +31,51 @@ A shell whose commands are the socket calls
 Usage: cargo lab sock [-c COMMANDS | FILE]
 
   -c COMMANDS  run these commands
-  FILE         run the commands in this file; without either: what is typed
-  --limit S    how long a call may block, in seconds (10)
+  FILE         run the commands in this file; without -c and FILE, those you type
+  --limit S    how long a call may block, in seconds (default: 10)
 
 ";
 
 /// The commands: how each is used, and what it does.
 const COMMANDS: [(&str, &str); 21] = [
-    ("socket KIND", "makes a socket: udp tcp udp6 tcp6 stream dgram seqpacket"),
-    ("socketpair KIND", "makes two that are connected: stream dgram seqpacket"),
-    ("bind ADDRESS", "gives it an address; '' lets the kernel pick a local one"),
-    ("connect ADDRESS", "fixes whom it talks to; none ends that (AF_UNSPEC)"),
-    ("listen [BACKLOG]", "takes connections"),
+    ("socket KIND", "makes a socket"),
+    ("socketpair KIND", "makes two sockets that are connected"),
+    ("bind ADDRESS", "gives it an address"),
+    ("connect ADDRESS", "sets its peer; none removes it (AF_UNSPEC)"),
+    ("listen [BACKLOG]", "lets clients connect"),
     ("accept", "makes a socket for the next connection"),
     ("send TEXT [FLAG ...]", "sends a text"),
-    ("sendto ADDRESS TEXT [FLAG ...]", "sends it there; sender: to the one last heard of"),
+    ("sendto ADDRESS TEXT [FLAG ...]", "sends it there"),
     ("write TEXT", "sends a text"),
-    ("recv [SIZE] [FLAG ...]", "receives at most so many bytes (65536)"),
-    ("recvfrom [SIZE] [FLAG ...]", "the same, and from whom"),
+    ("recv [SIZE] [FLAG ...]", "receives at most SIZE bytes (65536)"),
+    ("recvfrom [SIZE] [FLAG ...]", "the same, and says from whom"),
     ("recvmsg [SIZE] [FLAG ...]", "the same, with flags, errors and credentials"),
     ("read [SIZE]", "receives, like recv"),
     ("setsockopt OPTION VALUE ...", "sets an option"),
-    ("getsockopt OPTION", "asks for one"),
-    ("getsockname", "asks for its address"),
-    ("getpeername", "asks for the other side's"),
-    ("poll [EVENT ...] MS", "waits so long for these events (POLLIN)"),
-    ("shutdown HOW", "ends one direction or both: SHUT_RD SHUT_WR SHUT_RDWR"),
+    ("getsockopt OPTION", "gets one"),
+    ("getsockname", "gets its own address"),
+    ("getpeername", "gets its peer's address"),
+    ("poll [EVENT ...] MS", "waits at most MS ms for these events (POLLIN)"),
+    ("shutdown HOW", "shuts down SHUT_RD, SHUT_WR or SHUT_RDWR"),
     ("close", "closes it"),
-    ("help", "says this"),
+    ("help", "prints this"),
 ];
 
 /// What the commands have in common, and what to try.
 const NOTES: &str = "\
-A command acts on the newest socket. `3 recv` switches to descriptor 3, for this command and the
-following ones. ; or a new line ends a command. ADDRESS is 127.0.0.1:9501,
-or a path for stream, dgram and seqpacket. In texts and paths {x*5} stands for xxxxx, {NUL} for
-that byte, {xff} for any byte; a path that begins with {NUL} is an abstract name. Each command
-answers with what its call returned. A call that blocks for ten seconds is given up. A VALUE is a
-number; for SO_RCVTIMEO seconds (0.5), for SO_LINGER too, or off; for IP_ADD_MEMBERSHIP a group and
-the address of an interface.
+A command acts on the newest socket. `3 recv` switches to descriptor 3, for this
+command and the following ones. A command ends at ; or at the end of the line; ^D
+ends the shell. Each command answers with what its call returned. A call that
+blocks is given up after ten seconds (--limit).
+
+KIND is udp, tcp, udp6, tcp6, stream, dgram or seqpacket; the last three are local
+sockets, and only these make a socketpair. ADDRESS is 127.0.0.1:9501, or a path for
+a local socket; with bind '' the kernel picks a name. `sendto sender TEXT` sends to
+the address that the last recvfrom has reported. In texts and paths {x*5} stands
+for xxxxx, {NUL} for that byte, {xff} for the byte ff. A path that begins with
+{NUL} is an abstract name. A VALUE is a number: seconds for SO_RCVTIMEO (0.5) and
+for SO_LINGER (or off); for IP_ADD_MEMBERSHIP it is a group and the address of an
+interface.
 
 Three experiments:
   Does UDP notice that nobody is there? (With sendto in place of connect and send?)
@@ -132,7 +138,7 @@ struct Shell {
     limit: u32,
     /// The open sockets, by descriptor and family; commands are for the last of them.
     sockets: Vec<(RawFd, c_int)>,
-    /// Whom `recvfrom` or `recvmsg` last heard of.
+    /// The last sender that `recvfrom` or `recvmsg` reported.
     sender: Option<Address>,
 }
 
@@ -210,7 +216,7 @@ impl Shell {
             ("sendto", [to, texts @ ..]) if !texts.is_empty() => {
                 let bytes = expand(&texts.join(" "));
                 address = match *to {
-                    "sender" => self.sender.clone().context("there is no sender yet; recvfrom tells of one")?.clipped(),
+                    "sender" => self.sender.clone().context("there is no sender yet; call recvfrom first")?.clipped(),
                     to => Address::parse(to, family)?,
                 };
                 answer(call!(self.sendto(fd, bytes.as_ptr().cast(), bytes.len(), flags, address.at(), address.len)), nothing)
@@ -240,7 +246,7 @@ impl Shell {
             }
             ("setsockopt", [option_name, values @ ..]) if !values.is_empty() => {
                 let (level, option, value) = look_up(OPTIONS, option_name)?;
-                let bytes = value.encode(values).with_context(|| format!("{} is no value of {option_name}; {}", values.join(" "), misused()))?;
+                let bytes = value.encode(values).with_context(|| format!("{} is not a value of {option_name}; {}", values.join(" "), misused()))?;
                 answer(call!(self.setsockopt(fd, level, option, bytes.as_ptr().cast(), bytes.len() as socklen_t)), nothing)
             }
             ("getsockopt", [option]) => {
@@ -280,7 +286,7 @@ impl Shell {
     fn choose(&mut self, number: Option<RawFd>) -> Result<(RawFd, c_int)> {
         let at = self.sockets.iter().position(|(fd, _)| Some(*fd) == number);
         match (number, at) {
-            // The kernel says what it thinks of a descriptor that is none of ours.
+            // A descriptor that is not ours is left to the kernel, which reports the error.
             (Some(number), None) => return Ok((number, AF_INET)),
             (_, at) => self.sockets[at.unwrap_or(0)..].rotate_left(usize::from(at.is_some())),
         }
@@ -348,8 +354,8 @@ fn answer(returned: Returned, more: impl FnOnce(usize) -> String) -> String {
     returned.map_or_else(|error| format!("= -1 {error}"), |value| format!("= {value}{}", more(value)))
 }
 
-/// Of a line of answers those with bytes that were received: a program may have sent what is wrong. The
-/// others are true, whatever the programs do. A line that is none of `lab sock` stays as it is.
+/// Of a line of answers, those with received bytes: a program may have sent wrong ones. The other answers
+/// are true whatever the programs do. A line that is not from `lab sock` stays as it is.
 pub fn received(line: &str) -> impl Iterator<Item = &str> {
     let is_answers = line.starts_with("= ");
     let pieces = line.split("; ").filter(|answer| answer.contains('"') && !answer.starts_with("= 0 "));
@@ -380,7 +386,15 @@ fn set_timer(seconds: u32) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) };
 }
 
+/// `words` after `head`, in lines of 80 columns.
+fn wrapped(head: &str, words: &str) -> String {
+    words.split_whitespace().fold(head.to_owned(), |text, word| {
+        let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
+        text + if column + word.len() < 80 { " " } else { "\n  " } + word
+    })
+}
+
 fn help() -> String {
     let commands: String = COMMANDS.iter().map(|(usage, what)| format!("  {usage:<31} {what}\n")).collect();
-    format!("{USAGE}Commands:\n{commands}\nFlags:{}\nOptions:{}\n\n{NOTES}", names(FLAGS, |_| true), names(OPTIONS, |_| true))
+    format!("{USAGE}Commands:\n{commands}\n{}\n{}\n\n{NOTES}", wrapped("Flags:", &names(FLAGS, |_| true)), wrapped("Options:", &names(OPTIONS, |_| true)))
 }

@@ -70,7 +70,7 @@ pub fn of(pid: i32) -> Result<Vec<Socket>> {
     };
     read().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => anyhow!("there is no process {pid}"),
-        io::ErrorKind::PermissionDenied => anyhow!("the descriptors of process {pid} are for its user and for root to see"),
+        io::ErrorKind::PermissionDenied => anyhow!("only its user and root may see the descriptors of process {pid}"),
         _ => anyhow!(error).context(format!("cannot read /proc/{pid}")),
     })
 }
@@ -168,7 +168,7 @@ pub fn find(whose: &str) -> Result<Vec<(i32, String)>> {
         return Ok(vec![(pid, name)]);
     }
     let found: Vec<(i32, String)> = proc::processes().into_iter().filter(|pid| name(*pid).as_deref() == Some(whose)).map(|pid| (pid, whose.to_owned())).collect();
-    ensure!(!found.is_empty(), "no program called {whose} is running");
+    ensure!(!found.is_empty(), "no program called {whose} is running; start it first, or give a process number");
     Ok(found)
 }
 
@@ -199,7 +199,7 @@ impl FromStr for Row {
         };
         match words.first().and_then(|fd| fd.parse().ok()) {
             Some(fd) if is_row => Ok(Row { fd, text: (words[1] != "-").then(|| words.join(" ")) }),
-            _ => bail!("'{text}' is no row: FD PROTOCOL LOCAL REMOTE STATE [rx N|tx N], or FD -"),
+            _ => bail!("'{text}' is not a row: FD PROTOCOL LOCAL REMOTE STATE [rx N|tx N], or FD -"),
         }
     }
 }
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn what_is_no_row_is_refused() {
         for text in ["", "4", "x tcp a b c", "4 tcp a b", "4 tcp a b c rx", "4 tcp a b c rx x", "4 tcp a b c d"] {
-            assert!(text.parse::<Row>().unwrap_err().to_string().contains("is no row"), "{text}");
+            assert!(text.parse::<Row>().unwrap_err().to_string().contains("is not a row"), "{text}");
         }
     }
 }

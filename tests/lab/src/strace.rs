@@ -23,7 +23,7 @@ pub enum Stacks {
 }
 
 /// The words of `strace ... PROGRAM ARGS` for these words, with these injections (`inject=...`), and with
-/// the stacks of these calls; calls go to `log` with the process number behind a dot, one file for each process.
+/// the stacks of these calls; calls go to one file for each process, `log` with a dot and the process number.
 ///
 /// If the words are themselves a strace that makes calls fail, its `-e inject=...` are kept, but those
 /// for calls that are also among ours, and the rest of its options is not: a process has one tracer.
@@ -82,8 +82,8 @@ pub fn available() -> Result<()> {
     };
     let text = String::from_utf8_lossy(&output.stdout);
     match version(&text) {
-        None => bail!("this strace does not say its version; {}.{} is needed", OLDEST.0, OLDEST.1),
-        Some(version) if version < OLDEST => bail!("this strace is version {}.{}; {}.{} is needed", version.0, version.1, OLDEST.0, OLDEST.1),
+        None => bail!("this strace does not say its version; {}.{} or later is needed", OLDEST.0, OLDEST.1),
+        Some(version) if version < OLDEST => bail!("this strace is version {}.{}; {}.{} or later is needed", version.0, version.1, OLDEST.0, OLDEST.1),
         Some(_) => {}
     }
     let output = Command::new("strace").args(["-qqq", "-o", "/dev/null", "-e", "inject=socket:error=EMFILE", "true"]).stdin(Stdio::null()).output()?;

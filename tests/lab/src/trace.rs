@@ -133,7 +133,7 @@ fn without_repetitions(lines: &[Line]) -> Vec<Line> {
     lines
 }
 
-/// Whether a line behind the loader's part is the program's own.
+/// Whether a line after the loader's part is the program's own.
 pub fn is_own(line: &str) -> bool {
     !is_call(line) || OWN.contains(&name(line))
 }

@@ -125,7 +125,7 @@ fn row(line: &str) -> Result<Row> {
         "first" => When::First,
         "last" => When::Last,
         "each" => When::Each,
-        _ => bail!("'{when}' is none of first, last, each"),
+        _ => bail!("'{when}' is not one of first, last, each"),
     };
     let [program, scene, process, call] = [program, scene, process, call].map(str::to_owned);
     let mut row =
@@ -134,7 +134,7 @@ fn row(line: &str) -> Result<Row> {
         if word == "delay" {
             row.is_delayed = true;
         } else if let Some(count) = word.strip_prefix('=') {
-            row.faults.push(Fails::Returns(count.parse().with_context(|| format!("'{count}' is no number"))?));
+            row.faults.push(Fails::Returns(count.parse().with_context(|| format!("'{count}' is not a number"))?));
         } else if let Some(more) = word.strip_prefix('+') {
             match more.split_once('=') {
                 Some((call, error)) if !more.contains(':') => row.next.push((call.to_owned(), known(error)?)),
@@ -144,7 +144,7 @@ fn row(line: &str) -> Result<Row> {
             row.faults.push(Fails::With(known(word)?));
         }
     }
-    ensure!(row.faults.is_empty() == (row.end == End::LeftOut), "what is left out has no fault, and any other row has one");
+    ensure!(row.faults.is_empty() == (row.end == End::LeftOut), "a row that is left out has no fault, and every other row has one");
     for other in others.split("; ").filter(|other| *other != "-") {
         let (who, lines) = other.split_once(": ").with_context(|| format!("'{other}' is not WHO: LINE"))?;
         row.others.push((who.to_owned(), parse_lines(lines)));
@@ -177,7 +177,7 @@ fn parse_end(text: &str) -> Result<End> {
         "goes on" => Ok(End::GoesOn { without: 0 }),
         _ => match text.strip_prefix("goes on without ").and_then(|number| number.parse().ok()) {
             Some(without) => Ok(End::GoesOn { without }),
-            None => bail!("'{text}' is no way to end"),
+            None => bail!("'{text}' is not a way to end"),
         },
     }
 }

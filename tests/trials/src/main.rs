@@ -1,4 +1,4 @@
-//! The tool `trials`; `cargo trials help` tells what it does.
+//! The tool `trials`; `cargo trials help` lists its commands.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use trials::sessions::{self, Family};
 use trials::soak::LOADS;
 use trials::verdict::{Players, Report};
 
-/// Tries what can go wrong: on the ports and, with --originals, on the C programs.
+/// Fault-injection and stress tests for the ports and, with --originals, for the C programs.
 #[derive(Parser)]
 #[command(name = "cargo trials", bin_name = "cargo trials", version, max_term_width = 100)]
 struct Cli {
@@ -31,15 +31,15 @@ struct Cli {
 enum Task {
     /// Makes the programs' calls fail, one after the other
     Faults(Faults),
-    /// Plays adversarial input: what no well-behaved client, server or shell would do
+    /// Plays adversarial input: what no well-behaved client, server or shell sends
     Adversarial(Adversarial),
-    /// Plays what people may do at the terminals of a server and its clients, drawn at random
+    /// Plays random sessions: what people may type at the terminals of a server and its clients
     Sessions(Sessions),
-    /// Watches the programs' memory in the scenes
+    /// Plays scenes and adversarial input under memcheck or AddressSanitizer
     Memory(Memory),
     /// Sends thousands of messages to each server, and ^C at random moments
     Soak(Soak),
-    /// Puts each fix back to what C does, and sees that a check notices
+    /// Undoes each fix, and checks that something notices
     Reverts(Reverts),
 }
 
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 /// Where the programs come from.
 #[derive(Args)]
 struct Source {
-    /// Do the same to the C programs in this folder, and compare
+    /// Also try the C programs in this folder, and compare
     #[arg(long, value_name = "DIR")]
     originals: Option<PathBuf>,
     /// Which build of the ports
@@ -99,7 +99,7 @@ fn each(programs: &[&'static str], players: &Players, details: bool, run: impl F
         all.wrong.extend(report.wrong);
         all.c += report.c;
     }
-    ensure!(all.wrong.is_empty(), "{} times not as it should be\n     {}", all.wrong.len(), all.wrong.join("\n     "));
+    ensure!(all.wrong.is_empty(), "{} results are wrong\n     {}", all.wrong.len(), all.wrong.join("\n     "));
     if players.builds.c.is_some() {
         anstream::println!("in C: {}", all.c);
     }
@@ -108,7 +108,7 @@ fn each(programs: &[&'static str], players: &Players, details: bool, run: impl F
 
 #[derive(Args)]
 struct Faults {
-    /// Programs whose calls to make fail; none: all
+    /// The programs to try [default: all]
     #[arg(value_name = "PROGRAM")]
     names: Vec<String>,
     /// Try each row of tests/trials/faults.tsv once: its first error, at the first of its times
@@ -129,17 +129,17 @@ impl Faults {
             let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
             faults::run(&of_program, &players, self.once)
         })?;
-        anstream::println!("{} faults, {} of them ended by SIGPIPE or SIGINT as in C: the ports do what tests/trials/faults.tsv says", all.tried, all.signals);
+        anstream::println!("{} faults: the ports do what tests/trials/faults.tsv says; {} of them end by SIGPIPE or SIGINT, as in C", all.tried, all.signals);
         Ok(())
     }
 }
 
 #[derive(Args)]
 struct Sessions {
-    /// Servers, with their clients; none: all
+    /// The servers to try, with their clients [default: all]
     #[arg(value_enum, value_name = "FAMILY")]
     families: Vec<Family>,
-    /// How many sessions of each
+    /// How many sessions of each server
     #[arg(long, value_name = "N", default_value_t = 500)]
     count: u32,
     /// Random seed: the same number gives the same sessions [default: a new one each time]
@@ -172,16 +172,16 @@ impl Sessions {
 
 #[derive(Args)]
 struct Adversarial {
-    /// Programs, or cases (PROGRAM/INPUT); none: all
+    /// Programs, or cases (PROGRAM/INPUT) [default: all]
     #[arg(value_name = "PROGRAM|CASE")]
     names: Vec<String>,
-    /// Only show the cases, as scenes
+    /// Print the cases as scenes, and play nothing
     #[arg(long)]
     show: bool,
-    /// Play one case in so many
+    /// Play only every Nth case
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
-    /// Show how the C programs differ
+    /// Print how the C programs differ
     #[arg(long, requires = "originals")]
     details: bool,
     #[command(flatten)]
@@ -203,7 +203,7 @@ impl Adversarial {
         strace::available()?;
         let players = self.source.players(&scene::names(&cases.iter().map(|case| &case.scene).collect::<Vec<_>>()))?;
         let all = each(&programs, &players, self.details, |program| {
-            // Those in which nothing happens say what the others must look like.
+            // The cases in which nothing happens show what honest partners must see in the others.
             let of_program = cases.iter().filter(|case| case.program == program).enumerate();
             let chosen = of_program.filter(|(index, case)| index % self.every == 0 || case.scene.name.ends_with("/line-none"));
             adversarial::run(&chosen.map(|(_, case)| case).collect::<Vec<_>>(), &players)
@@ -215,10 +215,10 @@ impl Adversarial {
 
 #[derive(Args)]
 struct Memory {
-    /// Scenes, programs and their adversarial cases to play; none: all that do not use strace
+    /// Scenes, or programs with their adversarial cases [default: all that do not use strace]
     #[arg(value_name = "SCENE|PROGRAM|CASE")]
     names: Vec<String>,
-    /// What watches the programs
+    /// The memory checker
     #[arg(long, default_value = "memcheck")]
     tool: Tool,
     #[command(flatten)]
@@ -254,7 +254,7 @@ impl Memory {
 
 #[derive(Args)]
 struct Soak {
-    /// Servers; none: all six
+    /// The servers to try [default: all six]
     #[arg(value_name = "PROGRAM")]
     names: Vec<String>,
     /// How many messages to send to each
@@ -263,7 +263,7 @@ struct Soak {
     /// How many ^C to send to each server that counts
     #[arg(long, value_name = "N", default_value_t = 200)]
     interrupts: usize,
-    /// Draw the moments of ^C of this number [default: others each time]
+    /// Random seed for the moments of ^C [default: a new one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -273,7 +273,7 @@ struct Soak {
 impl Soak {
     fn run(&self) -> Result<()> {
         if let Some(name) = self.names.iter().find(|name| !LOADS.iter().any(|load| load.program == **name)) {
-            bail!("{name} is none of {}", LOADS.map(|load| load.program).join(", "));
+            bail!("no server is called '{name}'; they are {}", LOADS.map(|load| load.program).join(", "));
         }
         let loads: Vec<_> = LOADS.iter().filter(|load| self.names.is_empty() || self.names.iter().any(|name| name == load.program)).collect();
         let players = self.source.players(&loads.iter().map(|load| load.program).collect::<Vec<_>>())?;
@@ -301,7 +301,7 @@ impl Soak {
 
 #[derive(Args)]
 struct Reverts {
-    /// Programs whose fixes to put back; none: all
+    /// The programs whose fixes to undo [default: all]
     #[arg(value_name = "PROGRAM")]
     names: Vec<String>,
 }
@@ -322,15 +322,15 @@ impl Reverts {
             let said = match outcome {
                 Outcome::Noticed => format!("noticed by {}", revert.shown),
                 Outcome::Unnoticed => format!("NOT NOTICED by {}", revert.shown),
-                Outcome::FailsAnyway => format!("{} fails with the fix, too", revert.shown),
+                Outcome::FailsAnyway => format!("{} also fails with the fix", revert.shown),
             };
             anstream::println!("{number}/{} {fix}: {said}", reverts.len());
             if outcome != Outcome::Noticed {
                 wrong.push(fix);
             }
         }
-        ensure!(wrong.is_empty(), "{} of {} fixes can be put back unnoticed: {}", wrong.len(), reverts.len(), wrong.join("; "));
-        anstream::println!("{} fixes put back one after the other, each noticed", reverts.len());
+        ensure!(wrong.is_empty(), "nothing notices when these {} of {} fixes are undone: {}", wrong.len(), reverts.len(), wrong.join("; "));
+        anstream::println!("{} fixes undone one after the other, each noticed", reverts.len());
         Ok(())
     }
 }

@@ -38,7 +38,7 @@ pub struct Revert {
     pub shown: Shown,
 }
 
-/// Another text in place of one that stands once in a line.
+/// Replaces a text that is in the line exactly once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     /// Counted from 1.
@@ -57,7 +57,7 @@ pub fn read(root: &Path) -> Result<Vec<Revert>> {
         match (shown, reverts.last_mut().filter(|last| last.fix == fix)) {
             (Some(shown), _) => reverts.push(Revert { fix, edits: vec![edit], shown }),
             (None, Some(last)) => last.edits.push(edit),
-            (None, None) => bail!("tests/trials/reverts.tsv: {row}: nothing says what shows it"),
+            (None, None) => bail!("tests/trials/reverts.tsv: {row}: the last column does not say what notices it"),
         }
     }
     Ok(reverts)
@@ -66,7 +66,7 @@ pub fn read(root: &Path) -> Result<Vec<Revert>> {
 fn parse(row: &str) -> Result<(Fix, Edit, Option<Shown>)> {
     let cells: Vec<&str> = row.split('\t').collect();
     let &[program, line, name, at, from, to, shown] = cells.as_slice() else { bail!("not seven columns") };
-    let number = |cell: &str| cell.parse::<usize>().with_context(|| format!("'{cell}' is no line"));
+    let number = |cell: &str| cell.parse::<usize>().with_context(|| format!("'{cell}' is not a line number"));
     let shown = match shown.split_once(' ') {
         _ if shown.is_empty() => None,
         None if shown == "rustc" => Some(Shown::Rustc),
@@ -75,7 +75,7 @@ fn parse(row: &str) -> Result<(Fix, Edit, Option<Shown>)> {
         Some(("scene", name)) => Some(Shown::Scene(name.to_owned())),
         Some(("calls", name)) => Some(Shown::Calls(name.to_owned())),
         Some(("asan", name)) => Some(Shown::Asan(name.to_owned())),
-        _ => bail!("'{shown}' is none of rustc, faults, reading, scene NAME, calls NAME, asan NAME"),
+        _ => bail!("'{shown}' is not one of rustc, faults, reading, scene NAME, calls NAME, asan NAME"),
     };
     let fix = Fix { program: program.to_owned(), line: number(line)?, name: name.to_owned() };
     Ok((fix, Edit { line: number(at)?, from: from.to_owned(), to: to.to_owned() }, shown))
@@ -88,7 +88,7 @@ impl Revert {
         for edit in &self.edits {
             let at = || format!("tests/trials/reverts.tsv: {}:{}", self.fix.program, edit.line);
             let line = lines.get_mut(edit.line - 1).with_context(|| format!("{}: no such line", at()))?;
-            ensure!(line.matches(&edit.from).count() == 1, "{}: '{}' does not stand there once", at(), edit.from);
+            ensure!(line.matches(&edit.from).count() == 1, "{}: '{}' is not there exactly once", at(), edit.from);
             *line = line.replace(&edit.from, &edit.to);
         }
         Ok(lines.join("\n") + "\n")
@@ -146,7 +146,7 @@ impl Bench<'_> {
         Ok(bench)
     }
 
-    /// Puts a fix back and looks whether the check notices that, and passes with the fix.
+    /// Undoes a fix: does the check notice that, and does it pass with the fix?
     pub fn try_out(&mut self, revert: &Revert) -> Result<Outcome> {
         let is_of_scene = matches!(revert.shown, Shown::Scene(_) | Shown::Calls(_) | Shown::Asan(_));
         let key = (revert.shown.clone(), (!is_of_scene).then(|| revert.fix.program.clone()));
@@ -175,7 +175,7 @@ impl Bench<'_> {
         let profile = if asan { Profile::Release } else { Profile::Dev };
         let build = Build { root: self.copy.path(), profile, asan, quiet: true }.run(&[program]);
         let Ok(built) = build else {
-            ensure!(revert.shown == Shown::Rustc, "{program}:{}: what tests/trials/reverts.tsv makes of it does not compile", revert.fix.line);
+            ensure!(revert.shown == Shown::Rustc, "{program}:{}: with the edit of tests/trials/reverts.tsv it does not compile", revert.fix.line);
             return Ok(false);
         };
         let folder = TempDir::new()?;
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn a_text_that_is_absent_or_stands_twice_is_an_error() {
         for (line, from, message) in [
-            (1, "bind", "tests/trials/reverts.tsv: udpserver:1: 'bind' does not stand there once"),
-            (2, "fd", "tests/trials/reverts.tsv: udpserver:2: 'fd' does not stand there once"),
+            (1, "bind", "tests/trials/reverts.tsv: udpserver:1: 'bind' is not there exactly once"),
+            (2, "fd", "tests/trials/reverts.tsv: udpserver:2: 'fd' is not there exactly once"),
             (3, "fd", "tests/trials/reverts.tsv: udpserver:3: no such line"),
         ] {
             assert_eq!(applied(line, from).unwrap_err().to_string(), message);

@@ -215,7 +215,7 @@ impl Load {
         Ok(())
     }
 
-    /// Some leave: without a word, without their answer, with a reset.
+    /// Some clients leave: without sending anything, without their answer, with a reset.
     fn leave(&self, number: usize) -> Result<()> {
         match number % 50 {
             0 => drop(self.connect(number)?),
@@ -295,7 +295,7 @@ impl Load {
     /// What is wrong with a server that was interrupted after so many answers.
     fn judge(&self, server: &mut Actor, answers: usize, stdout: Stdout) -> Option<Verdict> {
         if wait(server, "its end", |server| server.end().is_some()).is_err() {
-            return Some(Verdict::new(Kind::Hangs, format!("it does not end at ^C after {answers} answers")));
+            return Some(Verdict::new(Kind::Hangs, format!("it does not end after ^C and {answers} answers")));
         }
         let end = server.end().map(end_name).unwrap_or_default();
         let printed = if stdout == Stdout::File { fs::read(format!("{}.stdout", self.program)).unwrap_or_default() } else { server.screen().to_owned() };

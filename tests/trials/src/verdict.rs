@@ -43,7 +43,7 @@ impl Players {
         let options = Options { watch, mode: Mode::Observe(patience), ..Options::default() };
         let mut played = self.isolation.play(scene, &Cast::new(scene, &self.builds, side), &options, &mut ())?.as_written()?;
         for start in &mut played.starts {
-            // strace has something to say of large counts, at the program's terminal.
+            // strace warns about large counts, on the program's terminal.
             start.lines.retain(|line| !line.starts_with("strace: "));
         }
         Ok(played.starts)
@@ -145,7 +145,7 @@ pub struct Report {
     pub in_c: Vec<String>,
 }
 
-/// How often a program did as it should, and how often what else.
+/// How often a program did as it should, and how often something else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     pub right: usize,

@@ -1,4 +1,4 @@
-//! Notes: a UDP client that sends "hello" and waits for the answer, without a server for ever.
+//! Notes: a UDP client that sends "hello" and waits for the answer; without a server it waits for ever.
 //!
 //! Its first line says "udp server", as the original's does. The kernel gives the socket a port
 //! at sendto: the server prints it.

@@ -1,4 +1,4 @@
-//! Lecture 6: sends each line it reads to the server and waits for the answer, if need be for ever.
+//! Lecture 6: sends each line it reads to the server and waits for the answer, without a time limit.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Lecture 14: udpclient with a connect, so that it hears of an ICMP refusal.
+//! Lecture 14: udpclient with connect, so that the kernel reports an ICMP refusal to it.
 #![no_std]
 #![no_main]
 //!

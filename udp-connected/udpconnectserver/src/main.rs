@@ -1,10 +1,10 @@
-//! Lecture 14: a UDP server that connects to the first client that writes and serves it alone,
+//! Lecture 14: a UDP server that connects to the first client that sends, and serves only this one,
 //! until "goodbye".
 //!
 #![no_std]
 #![no_main]
 //!
-//! The count is the original's: the first datagram is not in it.
+//! As in the original, the first datagram is not counted.
 
 use common::*;
 

@@ -1,6 +1,6 @@
 //! Notes: a stream server on a local path, for one connection and one message.
 //!
-//! What tcp10_server is on a port, with an answer. The path stays when the server ends and is
+//! Like tcp10_server, but on a path and with an answer. The path stays when the server ends and is
 //! removed at the next start.
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! A note on local sockets: accepts one client, asks its path who it is, answers in capitals.
+//! A note on local sockets: accepts one client, finds its user by its path, answers in capitals.
 #![no_std]
 #![no_main]
 use common::*; // fix: toupper undeclared

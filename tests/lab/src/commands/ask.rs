@@ -11,6 +11,7 @@ use super::replay;
 use lab::args::{Args, Long, Value, text, unexpected};
 use lab::programs::root;
 use lab::questions::{self, Language, Question};
+use lab::terminal;
 
 pub const HELP: &str = "\
 Answers the questions of the lectures, the notes and their readers
@@ -19,12 +20,14 @@ Usage: cargo lab ask [ID|WORDS ...]
 
   cargo lab ask               lists the questions
   cargo lab ask Q14-1         shows the question, plays a scene, and shows the answer
-  cargo lab ask C12           the same for a claim of the sources
-  cargo lab ask client 2      the same for the question with these words, in English or in Chinese
+  cargo lab ask C12           the same for a claim that is wrong or loose
+  cargo lab ask client 2      the same for the question with these words, in
+                              English or Chinese; lists them if there are several
 
-  --lang LANG      en or zh (that of the environment)
-  --all            count the questions and the claims
-  --pause MS       pause before each line that is typed (400 at a terminal, else 0)
+  --lang LANG  en or zh (default: from LC_ALL, LC_MESSAGES or LANG)
+  --all        count the questions and the claims
+  --pause MS   wait MS milliseconds before each line that is typed (default: 400
+               at a terminal, else 0)
 ";
 
 /// Runs `lab ask`.
@@ -54,7 +57,7 @@ pub fn run(mut args: Args) -> Result<()> {
     let ids = find(&words)?;
     let found: Vec<&Question> = all.iter().filter(|question| ids.contains(&question.id)).collect();
     match found.as_slice() {
-        [] => bail!("no question has the id or the words '{}'; 'cargo lab ask' lists them", words.join(" ")),
+        [] => bail!("no question has the id or the words '{}'; 'cargo lab ask' lists the questions", words.join(" ")),
         [question] => show(question, pause),
         several => print(&list(several)),
     }
@@ -93,10 +96,10 @@ fn show(question: &Question, pause: Option<u64>) -> Result<()> {
         replay::run(Args::new("lab replay", replay::HELP, args))?;
         print("\n")?;
     }
-    print(&format!("{}\n", questions::plain(&question.answer)))
+    print(&format!("{}\n", terminal::filled(&questions::plain(&question.answer))))
 }
 
-/// A line for each, under the README that it is in.
+/// One line for each question, under its README.
 fn list(questions: &[&Question]) -> String {
     let bold = Style::new().bold();
     let mut out = String::new();
@@ -106,7 +109,8 @@ fn list(questions: &[&Question]) -> String {
             file = Some(&question.file);
             let _ = writeln!(out, "{bold}{}{bold:#}", question.file.display());
         }
-        let _ = writeln!(out, "  {:<8} {}", question.id, question.text);
+        let line = format!("  {:<8} {}", question.id, question.text);
+        let _ = writeln!(out, "{}", terminal::wrap(&line, terminal::width().unwrap_or(0), 11).join("\n"));
     }
     out
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 
 use lab::args::{Args, Long, Value, nearest, text, unexpected};
 use lab::compare::{self, Places, Row};
@@ -29,20 +29,24 @@ pub fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, 
 }
 
 pub const STRACE_HELP: &str = "\
-Traces the programs of a scene, beside the C programs if they are there
+Shows the system calls of a scene, beside those of the C programs if these are found
 
 Usage: cargo lab strace SCENE|PROGRAM|FILE
 
-For a program: all scenes that run it.
+For a PROGRAM it plays all scenes that run it.
 
-  --originals DIR  compare with the C programs here, by file name at any depth ($LAB_ORIGINALS, or ../originals)
-  --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
-  --whole          show what the loader, malloc and stdio call, too
-  --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
-  --limit S        how long a program may take for a step, in seconds (10)
-  --profile NAME   which build of the ports: dev or release (dev)
-  --programs DIR   take the ports from this folder, by file name, instead of building them
-  --no-namespaces  play on the network and the /tmp of the machine
+  --originals DIR  where the built C programs are; they are found by file name, at
+                   any depth (default: $LAB_ORIGINALS, or ../originals)
+  --c ACTOR        let this actor run the C program, and the others the ports; may
+                   be repeated
+  --whole          also show the calls of the loader, malloc and stdio
+  --stdout KIND    what the programs' standard output is: terminal, pipe or file
+                   (default: terminal)
+  --limit S        time limit for each step, in seconds (default: 10)
+  --profile NAME   which build of the ports: dev or release (default: dev)
+  --programs DIR   take the ports from this folder, by file name, instead of
+                   building them
+  --no-namespaces  use the machine's own network and /tmp
 ";
 
 /// Runs `lab strace`.
@@ -75,11 +79,11 @@ pub fn strace(mut args: Args) -> Result<()> {
     let names = names(&scenes);
     let c = match &originals_folder {
         Some(folder) => Some(originals(folder, &names)?),
-        // They need not be there, or not be built.
+        // Without --originals, C programs are optional.
         None => programs::default_originals().and_then(|folder| originals(&folder, &names).ok()),
     };
     if !c_actors.is_empty() && c.is_none() {
-        bail!("--c needs --originals");
+        bail!("--c needs the C programs; --originals DIR says where they are");
     }
     let builds = Builds { ports: find(ports.as_deref(), &names, profile)?, c };
     let lines = |trace: &Trace| if whole { trace.whole() } else { trace.own() };
@@ -116,19 +120,23 @@ fn find(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binar
 }
 
 pub const CHECK_HELP: &str = "\
-Compares the programs' system calls with the recorded ones (goldens), or with the C programs
+Compares the system calls with the recorded ones (goldens), or with the C programs
 
 Usage: cargo lab check [SCENE ...]
 
-  --originals DIR  compare with the C programs in this folder: whole traces; without it: the
-                   programs' own calls with the goldens
-  --c ACTOR        let this actor play the C program, and the others the ports (may be repeated)
-  --lines          also count the calls by their lines in C and in the ports; an own call on another
-                   line fails. Against goldens that have lines, dev builds are always held to them
-  --stdout KIND    what the programs' standard output is: terminal, pipe or file (terminal)
-  --profile NAME   which build of the ports: dev or release (release; dev with --lines)
-  --programs DIR   take the ports from this folder, by file name, instead of building them (may be
-                   repeated)
+  --originals DIR  compare whole traces with those of the C programs in this
+                   folder; without it, compare the programs' own calls with the
+                   goldens
+  --c ACTOR        let this actor run the C program, and the others the ports; may
+                   be repeated
+  --lines          also compare the source lines of the calls, and count them; a
+                   call of the program itself on a different line is an error
+  --stdout KIND    what the programs' standard output is: terminal, pipe or file
+                   (default: terminal)
+  --profile NAME   which build of the ports: dev or release (default: release; dev
+                   with --lines)
+  --programs DIR   take the ports from this folder, by file name, instead of
+                   building them; may be repeated
 ";
 
 /// Runs `lab check`.
@@ -152,7 +160,7 @@ pub fn check(mut args: Args) -> Result<()> {
     let mut scenes = select(&all, &wanted)?;
     // A scene that runs none of our programs has nothing to compare.
     scenes.retain(|scene| !scene.programs().is_empty());
-    // Before anything is built, which may take long.
+    // First, since the build may take long.
     let c = originals_folder.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
     if let (Some(c), Some(folder)) = (&c, &originals_folder) {
         with_originals(&mut scenes, c, folder)?;
@@ -176,7 +184,7 @@ pub fn check(mut args: Args) -> Result<()> {
         for builds in &builds {
             let side = if c_actors.is_empty() { Side::Ports } else { Side::Mixed(&c_actors) };
             for (in_c, here) in compare::pair(in_c.clone(), traces(isolation, scene, builds, side, &options)?) {
-                // Of what is not defined the golden has nothing, or what was the same nevertheless.
+                // For undefined behaviour the golden is empty, unless the calls were the same after all.
                 let recorded = c.is_none() && !in_c.lines.is_empty();
                 let divergence = scene.divergence(&in_c.who).filter(|divergence| !(recorded && **divergence == Divergence::Undefined));
                 let (in_c_lines, here_lines) = match (&c, divergence) {
@@ -189,7 +197,7 @@ pub fn check(mut args: Args) -> Result<()> {
                 let why = compare::judge(&in_c_lines, &here_lines, divergence);
                 let mut rows = compare::rows(&in_c_lines, &here_lines);
                 if scene.divergence(&in_c.who).is_some() {
-                    // What comes after a difference need not be of the same lines.
+                    // After a difference the lines need not be the same.
                     rows.truncate(rows.iter().position(|row| matches!(row, Row::Differ(..))).unwrap_or(rows.len()));
                 }
                 let places = compare::places(&in_c.program, &rows).unwrap_or_default();
@@ -204,7 +212,7 @@ pub fn check(mut args: Args) -> Result<()> {
     if lines {
         let compared = total.same + total.late + total.elsewhere.len();
         if compared == 0 {
-            bail!("no call has a line: {}", sources::unavailable().unwrap_or("build the C programs with -g, and take dev builds of the ports"));
+            bail!("no call has a source line: {}", sources::unavailable().unwrap_or("build the C programs with -g, and use dev builds of the ports"));
         }
         lab::print(&format!("{compared} calls with lines: {} on the same line as in C, {} one line late, {} elsewhere\n", total.same, total.late, total.elsewhere.len()));
     }
@@ -212,7 +220,7 @@ pub fn check(mut args: Args) -> Result<()> {
         bail!("{}", wrong.join("\n     "));
     }
     let with = if c.is_some() { "the C programs" } else { "the goldens" };
-    lab::print(&format!("{} scenes, {processes} processes, {calls} calls: as {with} have them, but for what the scenes say\n", scenes.len()));
+    lab::print(&format!("{} scenes, {processes} processes, {calls} calls: the same as in {with}, except where a scene names a difference\n", scenes.len()));
     Ok(())
 }
 
@@ -221,7 +229,8 @@ Writes the goldens: what the C programs call in each scene
 
 Usage: cargo lab record --originals DIR [SCENE ...]
 
-  --originals DIR  where the C programs are, built with gcc -g, by file name at any depth
+  --originals DIR  where the C programs are, built with gcc -g; they are found by
+                   file name, at any depth
 ";
 
 /// Runs `lab record`.
@@ -234,7 +243,7 @@ pub fn record(mut args: Args) -> Result<()> {
             other => return Err(unexpected(other, "lab record")),
         }
     }
-    let Some(folder) = folder else { bail!("--originals DIR says where the built C programs are") };
+    let Some(folder) = folder else { bail!("record needs --originals DIR, the folder of the built C programs") };
     strace::available()?;
     let all = scene::read_all(programs::root())?;
     let mut scenes = select(&all, &wanted)?;
@@ -253,7 +262,7 @@ pub fn record(mut args: Args) -> Result<()> {
         for stdout in [Stdout::Terminal, Stdout::Pipe] {
             let options = Options { stdout, stacks: Stacks::Own, ..Options::default() };
             let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
-            // After the first divergence, what C does is not recorded: it may be without end.
+            // C is not recorded after the first divergence: it may loop for ever.
             let here = if scene.diverges() { traces(isolation, scene, &builds, Side::Ports, &options)? } else { Vec::new() };
             let own = |trace: &Trace| {
                 let here = here.iter().find(|here| here.who == trace.who).map(Trace::own).unwrap_or_default();
@@ -270,12 +279,12 @@ pub fn record(mut args: Args) -> Result<()> {
 fn actors_exist(scenes: &[&Scene], actors: &[String]) -> Result<()> {
     let is_there = |name: &String| scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == *name));
     match actors.iter().find(|name| !is_there(name)) {
-        Some(name) => bail!("no actor is called '{name}' there"),
+        Some(name) => bail!("no actor of these scenes is called '{name}'"),
         None => Ok(()),
     }
 }
 
-/// Takes those of the scenes away whose C programs are not there, and says so; some must be left.
+/// Removes the scenes whose C programs are missing, and says so; an error if none is left.
 fn with_originals(scenes: &mut Vec<&Scene>, c: &Binaries, folder: &Path) -> Result<()> {
     let all = names(scenes);
     let before = scenes.len();
@@ -283,7 +292,7 @@ fn with_originals(scenes: &mut Vec<&Scene>, c: &Binaries, folder: &Path) -> Resu
     if let Some(missing) = programs::missing(c, &all) {
         let why = format!("no executable called {missing} under {}", folder.display());
         if scenes.is_empty() {
-            return Err(anyhow!(why)).context(ORIGINALS);
+            bail!("{why}; {ORIGINALS}");
         }
         anstream::eprintln!("{} scenes left out: {why}", before - scenes.len());
     }

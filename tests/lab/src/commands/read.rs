@@ -24,12 +24,14 @@ use lab::trace::is_call;
 use super::comparison::traces;
 
 pub const HELP: &str = "\
-Shows a port, beside its C original if it has that; '*' marks a line with a fix
+Shows a port, beside its C file if that is found; '*' marks a line with a fix
 
 Usage: cargo lab read PROGRAM
 
-  --originals DIR  where the C files are, by name at any depth ($LAB_ORIGINALS, or ../originals)
-  --scene SCENE    play this scene, and show under each line what it called and how often
+  --originals DIR  where the C files are; they are found by name, at any depth
+                   (default: $LAB_ORIGINALS, or ../originals)
+  --scene SCENE    play this scene, and show under each line its system calls and
+                   how often it made them
 ";
 
 const DIM: Style = Style::new().dimmed();
@@ -65,7 +67,7 @@ pub fn run(mut args: Args) -> Result<()> {
     if io::stdout().is_terminal()
         && let Ok(mut pager) = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::piped()).spawn()
     {
-        // It may be left before the end.
+        // An error means that the pager was quit before the end.
         let _ = pager.stdin.take().map(|mut stdin| stdin.write_all(page.as_bytes()));
         pager.wait()?;
         return Ok(());
@@ -87,7 +89,7 @@ fn page(c: Option<&str>, port: &str, calls: &BTreeMap<u32, Vec<(String, usize)>>
         let is_fix = is_fix(here);
         let (style, mark) = if is_fix { (FIX, '*') } else { (Style::new(), if c.is_some() { '|' } else { ' ' }) };
         let in_c = c.as_ref().and_then(|c| c.get(at)).map_or("", String::as_str);
-        // A long line of one takes from the other's column what that leaves free.
+        // A long line may use the free part of the other column.
         let (long, other) = (columns(in_c), columns(here));
         let left = if long + other > room { left } else { left.max(long).min(room - other) };
         let (in_c, here) = (wrap(in_c, left), wrap(here, room - left));
@@ -118,7 +120,7 @@ pub fn is_fix(line: &str) -> bool {
 fn calls(program: &Program, name: &str) -> Result<BTreeMap<u32, Vec<(String, usize)>>> {
     strace::available()?;
     if let Some(why) = sources::unavailable() {
-        bail!("{why}, so it is not known which line makes a call");
+        bail!("{why}; without that, lab cannot tell which line makes a call");
     }
     let all = scene::read_all(programs::root())?;
     let names = [name.to_owned()];
@@ -159,20 +161,9 @@ pub fn c_file(folder: &Path, program: &Program) -> Result<String> {
     bail!("no file {name} under {}", folder.display())
 }
 
-/// A line in rows of so many columns, broken at a space if there is one in the right half.
+/// A line of code in rows of so many columns; those after the first are indented by four more.
 fn wrap(line: &str, width: usize) -> Vec<String> {
-    let mut rows = Vec::new();
-    let indent = " ".repeat((line.len() - line.trim_start().len() + 4).min(width / 3));
-    let mut rest = line.to_owned();
-    while width > 0
-        && let Some((end, _)) = rest.char_indices().find(|(at, c)| columns(&rest[..at + c.len_utf8()]) > width)
-    {
-        let end = rest[..end].rfind(' ').filter(|at| *at > end / 2).unwrap_or(end);
-        rows.push(rest[..end].to_owned());
-        rest = format!("{indent}{}", rest[end..].trim_start());
-    }
-    rows.push(rest);
-    rows
+    terminal::wrap(line, width, line.len() - line.trim_start().len() + 4)
 }
 
 #[cfg(test)]

@@ -15,20 +15,24 @@ use lab::sandbox::Isolation;
 use lab::scene::{self, Action, Scene, Step};
 use lab::signals;
 use lab::strace;
+use lab::terminal;
 
 pub const HELP: &str = "\
-Plays scenes, each terminal with a name and a colour of its own
+Plays scenes with the real programs; each terminal has a name and a colour
 
 Usage: cargo lab replay [SCENE|GROUP|FILE ...]
 
 Without a name it plays the scenes of the lectures, in their order.
 
-  --lang LANG      the texts in en or zh (that of the environment)
-  --pause MS       pause before each line that is typed (400 at a terminal, else 0)
-  --limit S        how long a program may take for a step, in seconds (10)
-  --profile NAME   which build of the programs: dev or release (dev)
-  --programs DIR   take the programs from this folder, by file name, instead of building them
-  --no-namespaces  play on the network and the /tmp of the machine
+  --lang LANG      the language of the texts, en or zh (default: from LC_ALL,
+                   LC_MESSAGES or LANG)
+  --pause MS       wait MS milliseconds before each line that is typed (default:
+                   400 at a terminal, else 0)
+  --limit S        time limit for each step, in seconds (default: 10)
+  --profile NAME   which build of the programs: dev or release (default: dev)
+  --programs DIR   take the programs from this folder, by file name, instead of
+                   building them
+  --no-namespaces  use the machine's own network and /tmp
 ";
 
 /// Runs `lab replay`.
@@ -105,7 +109,7 @@ fn next(language: Language) -> &'static str {
     }
 }
 
-/// The scenes that `names` name, in that order; those of the lectures, in theirs, if it names none.
+/// The scenes with these names, in this order; without names, the scenes of the lectures in their order.
 pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
     if names.is_empty() {
         let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
@@ -119,7 +123,7 @@ pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
             continue;
         }
         let before = chosen.len();
-        // A file of one's own needs no README.
+        // A file of the user's own; it need not be a README.
         let all: &Vec<Scene> = match &mut all {
             Some(all) => all,
             none => none.insert(scene::read_all(programs::root())?),
@@ -132,7 +136,7 @@ pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
     Ok(chosen)
 }
 
-/// The show: a line for each step, headed by the terminal's name in its colour.
+/// What the user sees: a line for each step, with the terminal's name in its colour in front.
 struct Screen {
     /// In the order in which they first act.
     names: Vec<String>,
@@ -146,7 +150,7 @@ impl Screen {
         let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
         lab::print(&format!("{bold}{title}{bold:#}  {dim}{} in {}{dim:#}\n", scene.name, scene.file.display()));
         if !text.is_empty() {
-            lab::print(&format!("{}\n\n", questions::plain(text)));
+            lab::print(&format!("{}\n\n", terminal::filled(&questions::plain(text))));
         }
         let mut names: Vec<String> = Vec::new();
         for step in &scene.steps {
@@ -176,7 +180,7 @@ impl Observer for Screen {
             Action::Socket(row) => format!("{dim}(socket {row}){dim:#}"),
             Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
             Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
-            // For those who compare traces.
+            // Only `lab strace` and `lab check` use these steps.
             Action::Diverge(_) => return,
         };
         if step.action.is_by_a_person() {
@@ -185,7 +189,7 @@ impl Observer for Screen {
         if signals::noted().is_some() {
             return;
         }
-        // Nobody may be reading any more; the scene goes on to its end, and its outcome counts.
+        // An error means that the reader has quit (`| head`): the scene is still played to its end.
         let _ = writeln!(anstream::stdout(), "{colour}{:<width$} |{colour:#} {text}", step.actor);
     }
 }

@@ -98,7 +98,7 @@ fn on_lines(program: &str, rows: &[Row]) -> String {
 
 /// Why there are no lines, and what helps.
 fn why(is_c: bool) -> &'static str {
-    let built = if is_c { "build the C programs with -g" } else { "the build has no table of lines; --profile dev has" };
+    let built = if is_c { "build the C programs with -g" } else { "this build has no line table; --profile dev has one" };
     sources::unavailable().unwrap_or(built)
 }
 

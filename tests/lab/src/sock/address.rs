@@ -41,7 +41,7 @@ impl Address {
                 ensure!(path.len() <= 108, "a path has at most 108 bytes");
                 [&start(AF_UNIX), path.as_slice()].concat()
             }
-            text => match text.parse().ok().with_context(|| format!("'{text}' is no ADDRESS:PORT"))? {
+            text => match text.parse().ok().with_context(|| format!("'{text}' is not ADDRESS:PORT"))? {
                 SocketAddr::V4(at) => [&start(AF_INET)[..], &at.port().to_be_bytes(), &at.ip().octets(), &[0; 8]].concat(),
                 SocketAddr::V6(at) => [&start(AF_INET6)[..], &at.port().to_be_bytes(), &[0; 4], &at.ip().octets(), &at.scope_id().to_ne_bytes()].concat(),
             },
@@ -49,8 +49,8 @@ impl Address {
         Ok(Address::from(bytes.as_slice()))
     }
 
-    /// No longer than its type: the kernel tells of a NUL after a path that has no room for it, and
-    /// refuses that length.
+    /// No longer than its type: for a path that fills sun_path the kernel reports one byte more, for the
+    /// NUL, but does not accept that length.
     pub fn clipped(mut self) -> Address {
         if self.family() == AF_UNIX {
             self.len = self.len.min(size_of::<libc::sockaddr_un>() as socklen_t);

@@ -82,7 +82,7 @@ impl Value {
                 [(seconds as i64).to_ne_bytes(), ((seconds.fract() * 1e6) as i64).to_ne_bytes()].concat()
             }
             (_, [number]) => number.parse::<i32>()?.to_ne_bytes().to_vec(),
-            _ => bail!("one value is enough"),
+            _ => bail!("it takes one value"),
         })
     }
 
@@ -101,7 +101,7 @@ impl Value {
 }
 
 pub fn look_up<T: Copy>(table: &[(&str, T)], name: &str) -> Result<T> {
-    let known = || format!("'{name}' is none of{}", names(table, |_| true));
+    let known = || format!("'{name}' is not one of{}", names(table, |_| true));
     table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).with_context(known)
 }
 
