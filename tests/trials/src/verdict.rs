@@ -133,43 +133,35 @@ fn stderr(trace: &Trace) -> String {
     writes.filter(|found| found[1] == *"2" || copy == Some(&found[1])).map(|found| found[2].replace("\\n", "\n")).collect()
 }
 
-/// What a run on one program has shown.
+/// What a run has shown.
 #[derive(Default)]
 pub struct Report {
     pub tried: usize,
-    /// Of these, how many ended by a signal as in C.
-    pub signals: usize,
     pub wrong: Vec<String>,
     pub c: Tally,
     /// How C differs.
     pub in_c: Vec<String>,
 }
 
-/// How often a program did as it should, and how often what else.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub right: usize,
-    pub wrong: BTreeMap<Kind, usize>,
-}
+/// How often C programs did as the port (`None`), and how often what else.
+#[derive(Default)]
+pub struct Tally(BTreeMap<Option<Kind>, usize>);
 
 impl Tally {
     pub fn count(&mut self, kind: Option<Kind>) {
-        *kind.map_or(&mut self.right, |kind| self.wrong.entry(kind).or_default()) += 1;
+        *self.0.entry(kind).or_default() += 1;
     }
-}
 
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.right += other.right;
-        other.wrong.into_iter().for_each(|(kind, times)| *self.wrong.entry(kind).or_default() += times);
+    pub fn add(&mut self, other: Tally) {
+        other.0.into_iter().for_each(|(kind, times)| *self.0.entry(kind).or_default() += times);
     }
 }
 
 /// "350 as the port, hangs 31, crashes 6".
 impl Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} as the port", self.right)?;
-        self.wrong.iter().try_for_each(|(kind, times)| write!(f, ", {kind} {times}"))
+        write!(f, "{} as the port", self.0.get(&None).unwrap_or(&0))?;
+        self.0.iter().filter_map(|(kind, times)| Some((kind.as_ref()?, times))).try_for_each(|(kind, times)| write!(f, ", {kind} {times}"))
     }
 }
 
