@@ -507,7 +507,7 @@ fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verd
         let Start { who, program, .. } = start;
         let (end, lines) = (verdict::end(start), verdict::terminal(start));
         // If descriptor 2 is its socket, what it writes there is no complaint.
-        let stderr = if case.input() == "stderr-closed" { String::new() } else { verdict::stderr_of(start) };
+        let stderr = if case.input() == "stderr-closed" { String::new() } else { verdict::stderr(start) };
         let mut wrong = |kind, why: String| verdicts.push(Verdict::new(kind, format!("{who}: {why}")));
         if let Some(program) = program {
             // Another path is taken or refused.
