@@ -15,65 +15,22 @@ use lab::scene::{self, Scene, notation};
 use lab::signals;
 use lab::trace::Trace;
 
-/// A program, and how to reach it, or whom it reaches.
+/// A row of the programs' table.
+#[derive(Clone, Copy)]
 struct Program {
-    name: &'static str,
-    arguments: &'static str,
+    /// How it is started.
+    command: &'static str,
     kind: &'static str,
+    /// Its own, or its server's.
     address: &'static str,
     /// The size of its buffer.
     room: usize,
-    role: Role,
+    role: &'static str,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// A server that serves all who come, until ^C.
-    Serves,
-    /// A server that serves one client until ^C.
-    ServesOne,
-    /// A server that ends by itself.
-    Ends,
-    /// A client that sends the lines it reads, and the server that it may have.
-    Reads(&'static str),
-    /// A client that sends one message.
-    Sends,
-    /// It talks to itself.
-    Alone,
+fn all_programs() -> impl Iterator<Item = Program> {
+    table("program").map(|[command, kind, address, room, role]| Program { command, kind, address, room: room.parse().expect("a size"), role })
 }
-
-const fn program(name: &'static str, arguments: &'static str, kind: &'static str, address: &'static str, room: usize, role: Role) -> Program {
-    Program { name, arguments, kind, address, room, role }
-}
-
-const LECTURE: &str = "127.0.0.1:43211";
-const NOTES: &str = "127.0.0.1:9501";
-
-const PROGRAMS: [Program; 23] = [
-    program("udpserver", "", "udp", LECTURE, 4096, Role::Serves),
-    program("udpclient", " 127.0.0.1", "udp", LECTURE, 4096, Role::Reads("udpserver")),
-    program("udp10_server", "", "udp", NOTES, 1024, Role::Ends),
-    program("udp10_client", "", "udp", NOTES, 1024, Role::Sends),
-    program("udp20_server", "", "udp", NOTES, 1024, Role::Serves),
-    program("udpconnectserver", "", "udp", LECTURE, 4096, Role::ServesOne),
-    program("udpconnectclient", " 127.0.0.1", "udp", LECTURE, 4096, Role::Reads("udpserver")),
-    program("udpconnectclient02", " 127.0.0.1", "udp", LECTURE, 4096, Role::Reads("udpserver")),
-    program("unixstreamserver", " unixstream.sock", "stream", "unixstream.sock", 4096, Role::Ends),
-    program("unixstreamclient", " unixstream.sock", "stream", "unixstream.sock", 4096, Role::Reads("unixstreamserver")),
-    program("unix10", "", "", "", 1024, Role::Alone),
-    program("unix20_tcp_server", "", "stream", "/tmp/unix_tcp", 1024, Role::Ends),
-    program("unix20_tcp_client", "", "stream", "/tmp/unix_tcp", 1024, Role::Sends),
-    program("upperserver", "", "stream", "foo.socket", 1024, Role::Ends),
-    program("upperclient", "", "stream", "foo.socket", 1024, Role::Reads("upperserver")),
-    program("unixdataserver", " unixdata.sock", "dgram", "unixdata.sock", 4096, Role::Serves),
-    program("unixdataclient", " unixdata.sock", "dgram", "unixdata.sock", 4096, Role::Reads("unixdataserver")),
-    program("unix30_udp_server", "", "dgram", "/tmp/unix_udp_server", 1024, Role::Ends),
-    program("unix30_udp_client", "", "dgram", "/tmp/unix_udp_server", 1024, Role::Sends),
-    program("tcp10_server", "", "tcp", NOTES, 1024, Role::Ends),
-    program("tcp10_client", "", "tcp", NOTES, 1024, Role::Sends),
-    program("tcp20_server", "", "tcp", NOTES, 1024, Role::Ends),
-    program("tcp30_server", "", "tcp", NOTES, 1024, Role::Serves),
-];
 
 /// Messages and lines with unusual bytes.
 fn odd() -> [(&'static str, Vec<u8>); 6] {
@@ -85,11 +42,11 @@ fn odd() -> [(&'static str, Vec<u8>); 6] {
 const ARGUMENTS: &str = " '' {a*100000} 255.255.255.255 /";
 
 /// The rows of one table of `adversarial.tsv`, each with as many cells as the longest has.
-fn table(name: &str) -> impl Iterator<Item = [&'static str; 4]> {
+fn table(name: &str) -> impl Iterator<Item = [&'static str; 5]> {
     let rows = include_str!("../adversarial.tsv").lines().filter_map(move |line| line.split_once('\t').filter(|(table, _)| *table == name));
     rows.map(|(_, row)| {
         let mut cells = row.split('\t');
-        [(); 4].map(|()| cells.next().unwrap_or_default())
+        [(); 5].map(|()| cells.next().unwrap_or_default())
     })
 }
 
@@ -123,16 +80,16 @@ impl Case {
 }
 
 /// The steps of a case in the making.
-struct Script<'a> {
-    program: &'a Program,
+struct Script {
+    program: Program,
     text: String,
     /// Who has been started and not waited for.
     started: Vec<String>,
     honest: usize,
 }
 
-impl Script<'_> {
-    fn new(program: &Program) -> Script<'_> {
+impl Script {
+    fn new(program: Program) -> Script {
         Script { program, text: String::new(), started: Vec::new(), honest: 0 }
     }
 
@@ -144,8 +101,7 @@ impl Script<'_> {
             if step.contains(" $ ") && !step.contains("$ fg") {
                 self.started.push(who.to_owned());
             }
-            let command = format!("{}{}", self.program.name, self.program.arguments);
-            self.text += &step.replace("{S}", &connect(kind, address, &format!("{who}.sock"))).replace("{B}", &listen(kind, address)).replace("{K}", kind).replace("{C}", &command);
+            self.text += &step.replace("{S}", &connect(kind, address, &format!("{who}.sock"))).replace("{B}", &listen(kind, address)).replace("{K}", kind).replace("{C}", self.program.command);
             self.text.push('\n');
         }
     }
@@ -230,54 +186,57 @@ fn listen(kind: &str, address: &str) -> String {
 
 /// Bytes as a word of `lab sock`'s, in its notation.
 fn word(bytes: &[u8]) -> String {
-    let special = |c: char| if matches!(c, '\'' | '"' | '\\' | ';' | ' ' | '#' | '{') { format!("{{x{:02x}}}", u32::from(c)) } else { c.to_string() };
-    match bytes {
-        [] => "\"\"".to_owned(),
-        // In notation, braces are its own.
-        _ if bytes.contains(&b'{') => bytes.chunk_by(|one, other| (*one == b'{') == (*other == b'{')).map(|part| if part[0] == b'{' { special('{').repeat(part.len()) } else { word(part) }).collect(),
-        _ => notation(bytes).chars().map(|c| if c == '{' { c.to_string() } else { special(c) }).collect(),
-    }
+    let escape = |c: char| if matches!(c, '\'' | '"' | '\\' | ';' | ' ' | '#') { format!("{{x{:02x}}}", u32::from(c)) } else { c.to_string() };
+    if bytes.is_empty() { "\"\"".to_owned() } else { notation(bytes).chars().map(escape).collect() }
 }
 
 /// What cases are called, and their steps.
-type Scripts<'a> = Vec<(String, Script<'a>)>;
+type Scripts = Vec<(String, Script)>;
 
 impl Program {
     /// How many bytes messages and lines have: none, one, around its buffer, with "Hi, " before them, and many.
-    fn sizes(&self) -> [usize; 8] {
+    fn sizes(self) -> [usize; 8] {
         [0, 1, self.room - 5, self.room - 4, self.room - 1, self.room, self.room + 1, 65507]
     }
 
-    fn is_stream(&self) -> bool {
+    fn name(self) -> &'static str {
+        self.command.split(' ').next().unwrap_or_default()
+    }
+
+    fn has_arguments(self) -> bool {
+        self.command.contains(' ')
+    }
+
+    fn is_stream(self) -> bool {
         matches!(self.kind, "stream" | "tcp")
     }
 
-    fn is_local(&self) -> bool {
+    fn is_local(self) -> bool {
         matches!(self.kind, "dgram" | "stream")
     }
 
-    fn reads(&self) -> bool {
-        matches!(self.role, Role::Reads(_))
+    fn reads(self) -> bool {
+        self.role.starts_with("reads ")
     }
 
     /// Plain lines for a client that reads some.
-    fn input(&self) -> &'static str {
+    fn input(self) -> &'static str {
         if self.reads() { " < honest" } else { "" }
     }
 
     /// The messages that it gets: of each size and with unusual bytes, as words of `lab sock`'s. A stream carries no empty one.
-    fn messages(&self) -> impl Iterator<Item = (String, String)> {
+    fn messages(self) -> impl Iterator<Item = (String, String)> {
         let sizes = self.sizes().map(|size| (format!("of-{size}"), vec![b'x'; size]));
         let all = sizes.into_iter().chain(odd().map(|(name, bytes)| (name.to_owned(), bytes)));
-        all.filter(|(_, bytes)| !bytes.is_empty() || !self.is_stream()).map(|(name, bytes)| (name, word(&bytes)))
+        all.filter(move |(_, bytes)| !bytes.is_empty() || !self.is_stream()).map(|(name, bytes)| (name, word(&bytes)))
     }
 
-    fn scripts(&self) -> Scripts<'_> {
-        let mut scripts = match self.role {
-            Role::Serves | Role::ServesOne | Role::Ends => self.server_scripts(),
-            Role::Reads(server) => self.client_scripts().into_iter().chain(self.reader_scripts(server)).collect(),
-            Role::Sends => self.client_scripts(),
-            Role::Alone => self.lone_scripts(),
+    fn scripts(self) -> Scripts {
+        let mut scripts = match self.role.split_once(' ').unwrap_or((self.role, "")) {
+            ("serves" | "ends", _) => self.server_scripts(),
+            ("reads", server) => self.client_scripts().into_iter().chain(self.reader_scripts(server)).collect(),
+            ("sends", _) => self.client_scripts(),
+            _ => self.lone_scripts(),
         };
         for (_, script) in &mut scripts {
             script.end_others();
@@ -286,7 +245,7 @@ impl Program {
         scripts
     }
 
-    fn server_scripts(&self) -> Scripts<'_> {
+    fn server_scripts(self) -> Scripts {
         let ask = |send: &str| match self.is_stream() {
             true => format!("server ^Z\nother $ lab sock -c '{{S}}; {send}{TO_THE_END}'\nserver $ fg"),
             false => format!("other $ lab sock -c '{{S}}; {send}recv'"),
@@ -295,34 +254,34 @@ impl Program {
         let mut inputs = vec![("nothing".to_owned(), String::new())];
         inputs.extend(self.messages().map(|(name, message)| (format!("message-{name}"), ask(&format!("send {message}; ")))));
         // tcp10_server gives no answer, and if it is the first to close, its port is taken for a minute.
-        let leaves_out = |name: &str| (name == "breaks-off" && self.kind != "tcp") || (name == "answer-unread" && self.name == "tcp10_server");
+        let leaves_out = |name: &str| (name == "breaks-off" && self.kind != "tcp") || (name == "answer-unread" && self.name() == "tcp10_server");
         let clients = table(if self.is_stream() { "stream server" } else { "datagram server" }).filter(|[name, ..]| !leaves_out(name));
         inputs.extend(clients.map(|[name, steps, ..]| (name.to_owned(), steps.replace(" | ", "\n"))));
         let names = table("client name").filter(|_| self.is_local());
         inputs.extend(names.map(|[name, from, ..]| (format!("client-{name}"), hello.replace("{S}", &connect(self.kind, self.address, from)))));
 
-        let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), self.arguments, &steps))).collect();
-        scripts.extend(table("redirection").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), &format!("{}{rest}", self.arguments), &hello))));
-        if self.arguments.is_empty() {
+        let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), "", &steps))).collect();
+        scripts.extend(table("redirection").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
+        if !self.has_arguments() {
             scripts.push(("arguments".to_owned(), self.around(Script::new(self), ARGUMENTS, &hello)));
             return scripts;
         }
         scripts.extend(table("path").map(|[name, path, ..]| {
             let mut script = Script::new(self);
             script.file("file", b"precious");
-            script.steps(&format!("refused $ {} {path}", self.name));
+            script.steps(&format!("refused $ {} {path}", self.name()));
             script.end_others();
-            (name.to_owned(), self.around(script, self.arguments, ""))
+            (name.to_owned(), self.around(script, "", ""))
         }));
         scripts
     }
 
     /// These steps with the server started so; before and after them someone honest, if it serves others, too; and one in a new server.
-    fn around<'a>(&self, mut script: Script<'a>, arguments: &str, steps: &str) -> Script<'a> {
-        let serves = self.role == Role::Serves;
+    fn around(self, mut script: Script, rest: &str, steps: &str) -> Script {
+        let serves = self.role == "serves";
         // One that serves a single client, and has none, waits for it.
         if serves || !steps.is_empty() {
-            script.steps(&format!("server $ {}{arguments}", self.name));
+            script.steps(&format!("server $ {{C}}{rest}"));
         }
         if serves {
             script.honest_client();
@@ -338,7 +297,7 @@ impl Program {
         script
     }
 
-    fn client_scripts(&self) -> Scripts<'_> {
+    fn client_scripts(self) -> Scripts {
         let served = |serve: &str, rest: &str| format!("other $ lab sock -c '{{B}}; {serve}'\nclient $ {{C}}{rest}");
         let mut inputs: Vec<(String, String)> = Vec::new();
         inputs.extend(self.messages().map(|(name, answer)| {
@@ -361,7 +320,7 @@ impl Program {
             inputs.push((name.to_owned(), served(serve, &format!("{}{rest}", if rest.contains('<') { "" } else { self.input() }))));
         }
         inputs.push(("stdin-a-folder".to_owned(), served(serve, " < .")));
-        if self.arguments.is_empty() {
+        if !self.has_arguments() {
             inputs.push(("arguments".to_owned(), served(serve, &format!("{ARGUMENTS}{}", self.input()))));
         }
 
@@ -371,8 +330,8 @@ impl Program {
         nothing.honest_server();
         let mut scripts = vec![("nothing".to_owned(), nothing)];
         scripts.extend(inputs.into_iter().map(|(name, steps)| (name, self.before_honest(None, &steps))));
-        let arguments = table(if self.kind == "udp" { "address" } else { "path" }).filter(|_| !self.arguments.is_empty());
-        scripts.extend(arguments.map(|[name, argument, ..]| (name.to_owned(), self.before_honest(Some("file"), &format!("client $ {} {argument}\nclient < g1", self.name)))));
+        let arguments = table(if self.kind == "udp" { "address" } else { "path" }).filter(|_| self.has_arguments());
+        scripts.extend(arguments.map(|[name, argument, ..]| (name.to_owned(), self.before_honest(Some("file"), &format!("client $ {} {argument}\nclient < g1", self.name())))));
         if self.is_local() {
             scripts.push(("server-is-a-file".to_owned(), self.before_honest(Some(self.address), &format!("client $ {{C}}{}", self.input()))));
         }
@@ -380,7 +339,7 @@ impl Program {
     }
 
     /// These steps of a client where this file stands, and then an honest server.
-    fn before_honest(&self, file: Option<&str>, steps: &str) -> Script<'_> {
+    fn before_honest(self, file: Option<&str>, steps: &str) -> Script {
         let mut script = Script::new(self);
         script.honest = 1;
         script.clear();
@@ -398,8 +357,8 @@ impl Program {
     }
 
     /// The lines that a client reads from a file, with its real server.
-    fn reader_scripts(&self, server: &str) -> Scripts<'_> {
-        let arguments = PROGRAMS.iter().find(|program| program.name == server).map_or("", |program| program.arguments);
+    fn reader_scripts(self, server: &str) -> Scripts {
+        let server = all_programs().find(|program| program.name() == server).map_or("", |program| program.command);
         let line = |bytes: &[u8]| [bytes, b"\n"].concat();
         let mut lines = vec![("none".to_owned(), Vec::new())];
         lines.extend(self.sizes().into_iter().chain([1 << 20]).map(|size| (format!("of-{size}"), line(&vec![b'x'; size]))));
@@ -411,7 +370,7 @@ impl Program {
             script.honest = 1;
             script.file("lines", &[b"g1\n" as &[u8], &line, if ends_line { b"g2\n" } else { b"" }].concat());
             script.file("honest", b"g1\ng2\n");
-            script.steps(&format!("server $ {server}{arguments}\nclient $ {{C}} < lines"));
+            script.steps(&format!("server $ {server}\nclient $ {{C}} < lines"));
             script.end("client");
             script.end("server");
             script.honest_server();
@@ -421,10 +380,10 @@ impl Program {
     }
 
     /// strace holds the child of unix10 back, so that its lines have one order.
-    fn lone_scripts(&self) -> Scripts<'_> {
+    fn lone_scripts(self) -> Scripts {
         let script = |[name, rest]: [&str; 2]| {
             let mut script = Script::new(self);
-            script.steps(&format!("pair $ strace -qqq -f -o pair.strace -e trace=recvfrom -e inject=recvfrom:delay_enter=1000000:when=1 {}{rest}", self.name));
+            script.steps(&format!("pair $ strace -qqq -f -o pair.strace -e trace=recvfrom -e inject=recvfrom:delay_enter=1000000:when=1 {}{rest}", self.name()));
             (name.to_owned(), script)
         };
         let redirections = table("redirection").map(|[name, rest, ..]| [name, rest]);
@@ -435,13 +394,13 @@ impl Program {
 /// The cases of the programs of these names.
 pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for program in PROGRAMS.iter().filter(|program| names.contains(&program.name)) {
-        let group = programs::find(program.name).map_or("", |program| program.group);
+    for program in all_programs().filter(|program| names.contains(&program.name())) {
+        let group = programs::find(program.name()).map_or("", |program| program.group);
         for (input, script) in program.scripts() {
-            let name = format!("{}/{input}", program.name);
+            let name = format!("{}/{input}", program.name());
             let text = format!("```scene {name}\n{}```\n", script.text);
             let scene = scene::parse(group, Path::new(&name), &text)?.pop().with_context(|| format!("{name} is no scene"))?;
-            cases.push(Case { program: program.name, scene, text });
+            cases.push(Case { program: program.name(), scene, text });
         }
     }
     Ok(cases)
@@ -500,7 +459,7 @@ fn seen(start: &Start) -> Vec<String> {
 /// What is wrong with the starts of a case.
 fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verdict> {
     let kept = |program: &str, what: &str| !is_c && case.exceptions("kept", program).any(|kept| kept == what);
-    let stays = |start: &Start| PROGRAMS.iter().any(|row| Some(row.name) == start.program && matches!(row.role, Role::Serves | Role::ServesOne));
+    let stays = |start: &Start| all_programs().any(|program| Some(program.name()) == start.program && program.role.starts_with("serves"));
     let is_served = !starts.iter().any(|start| stays(start) && start.interrupted.is_none());
     let mut verdicts = Vec::new();
     for start in starts {

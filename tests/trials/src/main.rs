@@ -15,7 +15,7 @@ use lab::strace;
 use trials::adversarial::{self, Case};
 use trials::faults::{self, Row};
 use trials::memory;
-use trials::reverts::{self, Outcome, Workspace};
+use trials::reverts::{self, Workspace};
 use trials::sessions::{self, FAMILIES};
 use trials::soak::LOADS;
 use trials::verdict::{Players, Report};
@@ -202,7 +202,7 @@ fn sessions(which: &Which, count: usize, seed: Option<u64>) -> Result<()> {
     let families = chosen(&which.ports.names, &FAMILIES, |family| family.programs()[0])?;
     let players = which.players(&families.iter().flat_map(|family| family.programs()).collect::<Vec<_>>(), false)?;
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    for family in families {
+    for (family, seed) in families.into_iter().zip(seed..) {
         let server = family.programs()[0];
         let (steps, calls) = sessions::run(family, count, seed, &players).with_context(|| server.to_owned())?;
         let in_c = if players.builds.c.is_some() { format!(", {calls} calls the same in C") } else { String::new() };
@@ -248,10 +248,8 @@ fn reverts(names: &[String]) -> Result<()> {
     for (revert, number) in reverts.iter().zip(1..) {
         lab::signals::check()?;
         let outcome = workspace.try_out(revert)?;
-        anstream::println!("{number}/{} {}: {outcome} {}", reverts.len(), revert.fix, revert.shown);
-        if outcome != Outcome::Noticed {
-            wrong.push(revert.fix.to_string());
-        }
+        anstream::println!("{number}/{} {}: {} {}", reverts.len(), revert.fix, outcome.unwrap_or("noticed by"), revert.shown);
+        wrong.extend(outcome.map(|_| revert.fix.to_string()));
     }
     ensure!(wrong.is_empty(), "{} of {} fixes can be put back unnoticed: {}", wrong.len(), reverts.len(), wrong.join("; "));
     anstream::println!("{} fixes put back one after the other, each noticed", reverts.len());

@@ -99,29 +99,15 @@ fn row(line: &str) -> Result<Row> {
     Ok(Row { fixes: places.split(", ").map(fix).collect::<Result<_>>()?, port: port.to_owned(), test: test.to_owned() })
 }
 
-/// What fails once a fix is gone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shown {
-    /// The compiler refuses it.
-    Rustc,
-    /// The scene fails.
-    Scene(String),
-    /// The calls in the scene are not those of the golden.
-    Calls(String),
-    /// The program, built with AddressSanitizer, is stopped in the scene.
-    Asan(String),
-    /// A call that is made to fail is not followed by what `tests/trials/faults.tsv` expects.
-    Faults,
-    /// Nothing at run time: the text that the edit replaces is no longer in the line.
-    Reading,
-}
-
 /// A fix, and the edits of its program that take it away.
 #[derive(Debug, Clone)]
 pub struct Revert {
     pub fix: Fix,
     pub edits: Vec<Edit>,
-    pub shown: Shown,
+    /// What notices that: `rustc` does not compile it, `scene NAME` fails, the calls of `calls NAME` are not
+    /// those of the golden, AddressSanitizer stops the program in `asan NAME`, `faults` finds it not to do
+    /// what faults.tsv says; or, `reading`, only the text that the edit replaces is gone.
+    pub shown: String,
 }
 
 /// Another text in place of one that stands once in a line.
@@ -153,22 +139,16 @@ pub fn read(root: &Path) -> Result<Vec<Revert>> {
     Ok(reverts)
 }
 
-fn parse(row: &str) -> Result<(Fix, Edit, Option<Shown>)> {
+fn parse(row: &str) -> Result<(Fix, Edit, Option<String>)> {
     let cells: Vec<&str> = row.split('\t').collect();
     let &[program, line, name, at, from, to, shown] = cells.as_slice() else { bail!("not seven columns") };
-    let scene = |kind: fn(String) -> Shown, name: &str| Some(kind(name.to_owned()));
-    let shown = match shown.split_once(' ').unwrap_or((shown, "")) {
-        ("", "") => None,
-        ("rustc", "") => Some(Shown::Rustc),
-        ("faults", "") => Some(Shown::Faults),
-        ("reading", "") => Some(Shown::Reading),
-        ("scene", name) => scene(Shown::Scene, name),
-        ("calls", name) => scene(Shown::Calls, name),
-        ("asan", name) => scene(Shown::Asan, name),
-        _ => bail!("'{shown}' is none of rustc, faults, reading, scene NAME, calls NAME, asan NAME"),
+    let is_known = match shown.split_once(' ').unwrap_or((shown, "")) {
+        ("scene" | "calls" | "asan", scene) => !scene.is_empty(),
+        (kind, _) => ["", "rustc", "faults", "reading"].contains(&kind),
     };
+    ensure!(is_known, "'{shown}' is none of rustc, faults, reading, scene NAME, calls NAME, asan NAME");
     let at = at.parse().with_context(|| format!("'{at}' is no line"))?;
-    Ok((Fix::new(program, line, name)?, Edit { line: at, from: from.to_owned(), to: to.to_owned() }, shown))
+    Ok((Fix::new(program, line, name)?, Edit { line: at, from: from.to_owned(), to: to.to_owned() }, Some(shown.to_owned()).filter(|shown| !shown.is_empty())))
 }
 
 impl Revert {
@@ -187,42 +167,14 @@ impl Revert {
         Ok(lines.join("\n") + "\n")
     }
 
+    /// The scene in which a check notices it, if that is one of scenes.
+    fn scene(&self) -> Option<&str> {
+        self.shown.split_once(' ').map(|(_, scene)| scene)
+    }
+
     /// The path of the program's source, from the workspace's root.
     fn source(&self) -> Result<PathBuf> {
         Ok(programs::find(&self.fix.program).with_context(|| format!("{FILE}: no program is called {}", self.fix.program))?.source())
-    }
-}
-
-impl Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Shown::Rustc => f.write_str("the compiler"),
-            Shown::Scene(name) => write!(f, "scene {name}"),
-            Shown::Calls(name) => write!(f, "the calls of scene {name}"),
-            Shown::Asan(name) => write!(f, "AddressSanitizer in scene {name}"),
-            Shown::Faults => f.write_str("the faults"),
-            Shown::Reading => f.write_str("the test that reads the line"),
-        }
-    }
-}
-
-/// Whether a revert is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Noticed,
-    Unnoticed,
-    /// The check fails with the fix, too.
-    FailsAnyway,
-}
-
-/// What is followed by who noticed it.
-impl Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Outcome::Noticed => "noticed by",
-            Outcome::Unnoticed => "NOT NOTICED by",
-            Outcome::FailsAnyway => "fails with the fix, too:",
-        })
     }
 }
 
@@ -234,7 +186,7 @@ pub struct Workspace<'a> {
     lab: PathBuf,
     trials: &'a Path,
     /// Whether a check passes with the fix: by what shows it, and by program unless that is a scene.
-    passes: BTreeMap<(Shown, Option<String>), bool>,
+    passes: BTreeMap<(String, Option<String>), bool>,
 }
 
 impl Workspace<'_> {
@@ -253,51 +205,49 @@ impl Workspace<'_> {
         Ok(workspace)
     }
 
-    /// Puts a fix back and looks whether the check notices that, and passes with the fix.
+    /// Puts a fix back; what is wrong, unless the check notices that and passes with the fix.
     ///
     /// # Errors
     ///
     /// If an edit cannot be made, does not compile, or the check cannot be run.
-    pub fn try_out(&mut self, revert: &Revert) -> Result<Outcome> {
-        let is_of_scene = matches!(revert.shown, Shown::Scene(_) | Shown::Calls(_) | Shown::Asan(_));
-        let key = (revert.shown.clone(), (!is_of_scene).then(|| revert.fix.program.clone()));
+    pub fn try_out(&mut self, revert: &Revert) -> Result<Option<&'static str>> {
+        let key = (revert.shown.clone(), revert.scene().is_none().then(|| revert.fix.program.clone()));
         let passes_with = match self.passes.get(&key) {
             Some(passes) => *passes,
             None => self.check(revert)?,
         };
         self.passes.insert(key, passes_with);
         if !passes_with {
-            return Ok(Outcome::FailsAnyway);
+            return Ok(Some("fails with the fix, too:"));
         }
         let source = self.copy.path().join(revert.source()?);
         let text = fs::read_to_string(&source)?;
         fs::write(&source, revert.apply(&text)?)?;
         let passes = self.check(revert);
         fs::write(&source, text)?;
-        Ok(if passes? { Outcome::Unnoticed } else { Outcome::Noticed })
+        Ok(passes?.then_some("NOT NOTICED by"))
     }
 
     fn check(&self, revert: &Revert) -> Result<bool> {
-        let program = revert.fix.program.as_str();
-        if revert.shown == Shown::Reading {
+        let (program, kind, scene) = (revert.fix.program.as_str(), revert.shown.split(' ').next().unwrap_or_default(), revert.scene().unwrap_or_default());
+        if kind == "reading" {
             return Ok(revert.apply(&fs::read_to_string(self.copy.path().join(revert.source()?))?).is_ok());
         }
-        let asan = matches!(revert.shown, Shown::Asan(_));
+        let asan = kind == "asan";
         let profile = if asan { Profile::Release } else { Profile::Dev };
-        let build = Build { root: self.copy.path(), profile, asan, quiet: true }.run(&[program]);
-        let Ok(built) = build else {
-            ensure!(revert.shown == Shown::Rustc, "{program}:{}: what {FILE} makes of it does not compile", revert.fix.line);
+        let Ok(built) = (Build { root: self.copy.path(), profile, asan, quiet: true }).run(&[program]) else {
+            ensure!(kind == "rustc", "{}: what {FILE} makes of it does not compile", revert.fix);
             return Ok(false);
         };
         let folder = TempDir::new()?;
         copy(self.ports.path(), folder.path())?;
         fs::copy(&built[program], folder.path().join(program))?;
-        let (tool, args): (&Path, &[&str]) = match &revert.shown {
-            Shown::Rustc | Shown::Reading => return Ok(true),
-            Shown::Scene(name) => (&self.lab, &["replay", name, "--pause", "0", "--limit", "5"]),
-            Shown::Calls(name) => (&self.lab, &["check", name]),
-            Shown::Asan(name) => (self.trials, &["memory", name, "--tool", "asan"]),
-            Shown::Faults => (self.trials, &["faults", program]),
+        let (tool, args): (&Path, &[&str]) = match kind {
+            "scene" => (&self.lab, &["replay", scene, "--pause", "0", "--limit", "5"]),
+            "calls" => (&self.lab, &["check", scene]),
+            "asan" => (self.trials, &["memory", scene, "--tool", "asan"]),
+            "faults" => (self.trials, &["faults", program]),
+            _ => return Ok(true),
         };
         let output = Command::new(tool).args(args).arg("--programs").arg(folder.path()).stdin(Stdio::null()).output();
         Ok(output.with_context(|| format!("cannot run {}", tool.display()))?.status.success())
@@ -333,20 +283,9 @@ mod tests {
         fs::read_to_string(root().join(programs::find(program).unwrap_or_else(|| panic!("no program is called {program}")).source())).unwrap()
     }
 
-    fn in_sources() -> BTreeSet<Fix> {
-        PROGRAMS.iter().flat_map(|program| marks(program.name, &source(program.name)).unwrap()).collect()
-    }
-
-    /// The line of the source that is fixed there, without its comment.
-    fn code(fix: &Fix) -> String {
-        let source = source(&fix.program);
-        let line = source.lines().nth(fix.line - 1).unwrap_or_else(|| panic!("{fix}: no such line"));
-        line.split("// ").next().unwrap_or_default().to_owned()
-    }
-
     #[test]
     fn sources_and_tables_list_the_same_fixes() {
-        let marked = in_sources();
+        let marked: BTreeSet<Fix> = PROGRAMS.iter().flat_map(|program| marks(program.name, &source(program.name)).unwrap()).collect();
         let listed: BTreeSet<Fix> = rows(root()).unwrap().into_iter().flat_map(|row| row.fixes).collect();
         let put_back: BTreeSet<Fix> = read(root()).unwrap().into_iter().map(|revert| revert.fix).collect();
         assert!(!marked.is_empty());
@@ -355,53 +294,30 @@ mod tests {
     }
 
     #[test]
-    fn each_fix_names_what_shows_it() {
+    fn a_table_says_what_is_true_of_a_fix() {
         let (reverts, scenes) = (read(root()).unwrap(), scene::read_all(root()).unwrap());
         let runs = |name: &str, fix: &Fix| scenes.iter().find(|scene| scene.name == name).is_some_and(|scene| scene.programs().contains(&fix.program.as_str()));
         let link = Regex::new(r"\[([^\]]+)\]\([^)]*#").unwrap();
+        let array = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
         for row in rows(root()).unwrap() {
             let named: Vec<&str> = link.captures_iter(&row.test).map(|found| found.get(1).unwrap().as_str()).collect();
             for fix in &row.fixes {
-                let shown = &reverts.iter().find(|revert| revert.fix == *fix).unwrap().shown;
-                let is_right = match shown {
+                let revert = reverts.iter().find(|revert| revert.fix == *fix).unwrap();
+                let is_right = match revert.shown.as_str() {
                     _ if !named.is_empty() => named.iter().any(|name| runs(name, fix)),
-                    Shown::Rustc => row.test.starts_with("the compiler: "),
-                    Shown::Faults => row.test.contains("`cargo trials faults`"),
-                    Shown::Reading => row.test.ends_with("the line is read"),
+                    "rustc" => row.test.starts_with("the compiler: "),
+                    "faults" => row.test.contains("`cargo trials faults`"),
+                    "reading" => row.test.ends_with("the line is read"),
                     _ => false,
                 };
-                assert!(is_right, "{fix}: the test '{}', but in {FILE} {shown:?}", row.test);
-                if let Shown::Scene(name) | Shown::Calls(name) | Shown::Asan(name) = shown {
-                    assert!(runs(name, fix), "{fix}: scene {name} does not run it");
+                assert!(is_right, "{fix}: the test '{}', but in {FILE} {}", row.test, revert.shown);
+                assert!(revert.scene().is_none_or(|scene| runs(scene, fix)), "{fix}: {} does not run it", revert.shown);
+                if let Some(found) = array.captures(&row.port) {
+                    let source = source(&fix.program);
+                    let code = source.lines().nth(fix.line - 1).unwrap();
+                    assert!(code.contains(&format!(" {} = ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{fix}: {code}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn an_array_has_the_size_that_its_row_says() {
-        let cell = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
-        let rows = rows(root()).unwrap();
-        let arrays: Vec<_> = rows.iter().filter_map(|row| Some((cell.captures(&row.port)?, &row.fixes))).collect();
-        assert!(!arrays.is_empty());
-        for (found, fix) in arrays.iter().flat_map(|(found, fixes)| fixes.iter().map(move |fix| (found, fix))) {
-            let code = code(fix);
-            assert!(code.contains(&format!(" {} = ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{fix}: {code}");
-        }
-    }
-
-    #[test]
-    fn a_mark_says_which_type_or_format_c_has() {
-        let types: Vec<Fix> = in_sources().into_iter().filter(|fix| fix.name.starts_with("was ")).collect();
-        assert!(!types.is_empty());
-        for fix in types {
-            let wanted: &[&str] = match fix.name.as_str() {
-                "was int" => &["ssize_t", "socklen_t", "size_t"],
-                "was size_t" => &["ssize_t"],
-                "was %d" | "was %zu" => &["%zd"],
-                _ => &[],
-            };
-            assert!(wanted.iter().any(|wanted| code(&fix).contains(wanted)), "{fix}");
         }
     }
 
@@ -433,7 +349,7 @@ mod tests {
     fn an_edit_replaces_a_text_that_stands_once() {
         let applied = |line: usize, from: &str| {
             let edit = Edit { line, from: from.into(), to: "x".into() };
-            let revert = Revert { fix: Fix { program: "p".into(), line: 1, name: String::new() }, edits: vec![edit], shown: Shown::Rustc };
+            let revert = Revert { fix: Fix { program: "p".into(), line: 1, name: String::new() }, edits: vec![edit], shown: String::new() };
             revert.apply("fd = check(socket());\nbind(fd, fd);\n").map_err(|error| error.to_string())
         };
         assert_eq!(applied(2, "(fd, fd)").unwrap(), "fd = check(socket());\nbindx;\n");
