@@ -95,13 +95,15 @@ impl Script {
 
     /// Appends these steps.
     fn steps(&mut self, steps: &str) {
-        let Program { kind, address, .. } = self.program;
+        let Program { command, kind, address, .. } = self.program;
+        let [_, connect, listen, ..] = table("kind").find(|[name, ..]| *name == kind).unwrap_or_default();
         for step in steps.lines() {
             let who = step.split(' ').next().unwrap_or_default();
             if step.contains(" $ ") && !step.contains("$ fg") {
                 self.started.push(who.to_owned());
             }
-            self.text += &step.replace("{S}", &connect(kind, address, &format!("{who}.sock"))).replace("{B}", &listen(kind, address)).replace("{K}", kind).replace("{C}", self.program.command);
+            let sockets = step.replace("{S}", connect).replace("{B}", listen);
+            self.text += &sockets.replace("{K}", kind).replace("{A}", address).replace("{W}", who).replace("{C}", command);
             self.text.push('\n');
         }
     }
@@ -135,7 +137,7 @@ impl Script {
     /// Removes the socket of a server that was there before.
     fn clear(&mut self) {
         if self.program.is_local() {
-            self.steps(&format!("writer $ rm -f {}", self.program.address));
+            self.steps("writer $ rm -f {A}");
             self.end("writer");
         }
     }
@@ -168,21 +170,6 @@ impl Script {
 
 /// The commands of `lab sock` that say that no more comes, and receive until the other side says so.
 const TO_THE_END: &str = "shutdown SHUT_WR; recv 1000000 MSG_WAITALL";
-
-/// Those that make a socket and connect it.
-fn connect(kind: &str, address: &str, from: &str) -> String {
-    let bind = if matches!(kind, "dgram" | "stream") && !from.is_empty() { format!("bind {from}; ") } else { String::new() };
-    format!("socket {kind}; {bind}connect {address}")
-}
-
-/// Those that make a server's socket; of a stream with a client.
-fn listen(kind: &str, address: &str) -> String {
-    match kind {
-        "stream" => format!("socket {kind}; bind {address}; listen; accept"),
-        "tcp" => format!("socket {kind}; setsockopt SO_REUSEADDR 1; bind {address}; listen; accept"),
-        _ => format!("socket {kind}; bind {address}"),
-    }
-}
 
 /// Bytes as a word of `lab sock`'s, in its notation.
 fn word(bytes: &[u8]) -> String {
@@ -258,7 +245,7 @@ impl Program {
         let clients = table(if self.is_stream() { "stream server" } else { "datagram server" }).filter(|[name, ..]| !leaves_out(name));
         inputs.extend(clients.map(|[name, steps, ..]| (name.to_owned(), steps.replace(" | ", "\n"))));
         let names = table("client name").filter(|_| self.is_local());
-        inputs.extend(names.map(|[name, from, ..]| (format!("client-{name}"), hello.replace("{S}", &connect(self.kind, self.address, from)))));
+        inputs.extend(names.map(|[name, connect, ..]| (format!("client-{name}"), hello.replace("{S}", connect))));
 
         let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), "", &steps))).collect();
         scripts.extend(table("redirection").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));

@@ -1,33 +1,5 @@
 //! Faults: each call that a program makes itself is made to fail or to return too small a count, and
-//! the program must do what `tests/trials/faults.tsv` says.
-//!
-//! A row of that table has nine columns, separated by tabs:
-//!
-//! | column | what it says |
-//! |---|---|
-//! | program, scene, actor | whose call; `ACTOR child` is the process that the actor forked |
-//! | call | a call's name, or more of its line in the trace: `write(1`, or `recvfrom(...MSG_DONTWAIT` |
-//! | when | `first` or `last` time that it makes the call in the scene, or `each` of the two |
-//! | fault | what happens to the call: the names of errors, and counts that it returns, `=1`; further on this |
-//! | ends | how the program ends |
-//! | lines | the lines on its terminal that are not in the scene, in order, between bars |
-//! | others | the same of other actors: `client: LINE \| LINE; other: LINE` |
-//!
-//! After the errors and counts there may be `delay` (the call takes a fifth of a second, in which
-//! the other side comes to rest), `+write=ENOSPC` (the next call of that name fails, too) and options
-//! of strace's inject (`+close:delay_enter=300000:when=1`).
-//!
-//! | ends | what is expected |
-//! |---|---|
-//! | `ends: MESSAGE` | exit status 1, and this one line on stderr; `ends 255:` is another status |
-//! | `quits` | exit status 0 and nothing on stderr: to stdio, input that cannot be read has come to its end |
-//! | `goes on` | it ends as the scene says, and no line of the scene is missing; `goes on without 2`: two are |
-//! | `waits in recvfrom` | it is blocked there when the scene comes to its end |
-//! | `SIGPIPE, as in C` | this signal ends it |
-//! | `left out: WHY` | strace cannot make this call fail alone |
-//!
-//! `{error}` stands for the error's text and number, `File exists (17)`, `{text}` for its text alone,
-//! `{errno}` for `17,File exists` as the notes' programs print it, and `{count}` for the count.
+//! the program must do what `tests/trials/faults.tsv` says, which also explains its columns.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -59,7 +31,8 @@ pub struct Row {
     call: String,
     is_first: bool,
     is_last: bool,
-    faults: Vec<Fails>,
+    /// The names of errors, and what else it returns: `=1`.
+    faults: Vec<String>,
     is_delayed: bool,
     /// What is behind each `+`.
     more: Vec<String>,
@@ -82,13 +55,6 @@ enum End {
     LeftOut,
 }
 
-/// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fails {
-    With(Errno),
-    Returns(i64),
-}
-
 /// The calls in which a signal can interrupt a program that waits.
 const INTERRUPTIBLE: [&str; 7] = ["accept", "connect", "read", "recvfrom", "sendto", "wait4", "write"];
 
@@ -98,7 +64,7 @@ const SAFE: [&str; 3] = ["exit_group", "getpid", "rt_sigreturn"];
 /// The table.
 pub fn rows(root: &Path) -> Result<Vec<Row>> {
     let text = fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
-    let rows = text.lines().skip(1).filter(|line| !line.starts_with('#'));
+    let rows = text.lines().filter(|line| !line.starts_with('#')).skip(1);
     rows.map(|line| row(line).with_context(|| format!("{FILE}: {}", line.replace('\t', " ")))).collect()
 }
 
@@ -110,14 +76,14 @@ fn row(line: &str) -> Result<Row> {
     let (is_first, is_last) = (when != "last", when != "first");
     let (mut faults, mut is_delayed, mut more) = (Vec::new(), false, Vec::new());
     for word in fault.split(' ').filter(|word| *word != "-") {
-        match word.split_at(1) {
-            _ if word == "delay" => is_delayed = true,
-            ("=", count) => faults.push(Fails::Returns(count.parse().with_context(|| format!("'{count}' is no number"))?)),
-            ("+", rest) => more.push(rest.to_owned()),
-            _ => {
-                let known = (1..=133).map(Errno::from_raw).find(|errno| format!("{errno:?}") == word);
-                faults.push(Fails::With(known.with_context(|| format!("no error is called {word}"))?));
-            }
+        if word == "delay" {
+            is_delayed = true;
+        } else if let Some(rest) = word.strip_prefix('+') {
+            more.push(rest.to_owned());
+        } else {
+            let is_count = word.strip_prefix('=').is_some_and(|count| count.parse::<i64>().is_ok());
+            ensure!(is_count || error(word).is_some(), "'{word}' is neither an error nor a count");
+            faults.push(word.to_owned());
         }
     }
     let end = parse_end(end).with_context(|| format!("'{end}' is no way to end"))?;
@@ -125,6 +91,11 @@ fn row(line: &str) -> Result<Row> {
     let other = |other: &str| other.split_once(": ").map(|(who, lines)| (who.to_owned(), parse_lines(lines))).with_context(|| format!("'{other}' is not WHO: LINE"));
     let others = others.split("; ").filter(|others| *others != "-").map(other).collect::<Result<_>>()?;
     Ok(Row { program, scene, process, call, is_first, is_last, faults, is_delayed, more, end, lines: parse_lines(lines), others })
+}
+
+/// The error of this name.
+fn error(name: &str) -> Option<Errno> {
+    (1..=133).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name)
 }
 
 fn parse_end(text: &str) -> Option<End> {
@@ -152,40 +123,29 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, every: usize) -> Result<R
     let mut report = Report::default();
     let mut baselines = BTreeMap::new();
     for (row, scene) in rows {
-        if let Entry::Vacant(entry) = baselines.entry(&row.scene) {
-            let options = Options { watch: Watch::Strace(None), ..Options::default() };
-            let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?;
-            if let Some(mismatch) = played.mismatch {
-                return Ok(Report { wrong: vec![mismatch], ..report });
-            }
-            entry.insert(Baseline { traces: played.into_traces(), parts: parts(scene) });
-        }
-    }
-    report.wrong = gaps(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), |row| baselines[&row.scene].trace(&row.process));
-    let mut in_c = BTreeMap::new();
-    for (row, scene) in rows {
-        let baseline = &baselines[&row.scene];
-        for fault in row.in_trace(baseline.trace(&row.process)).iter().step_by(every) {
-            report.tried += 1;
-            report.wrong.extend(try_out(fault, scene, players, Side::Ports, baseline)?.map(|verdict| format!("{fault}: {verdict}")));
-        }
-        if players.builds.c.is_none() {
-            continue;
-        }
         let actors = [row.who().to_owned()];
-        let side = Side::Mixed(&actors);
-        let key = (&row.scene, row.who());
-        if let Entry::Vacant(entry) = in_c.entry(key) {
-            entry.insert(Baseline::of_c(scene, players, side)?);
-        }
-        let baseline = &in_c[&key];
-        // The C program may make the call another number of times, or never.
-        for fault in row.in_trace(baseline.trace(&row.process)).iter().step_by(every) {
-            let verdict = try_out(fault, scene, players, side, baseline)?;
-            report.c.count(verdict.as_ref().map(|verdict| verdict.kind));
-            report.in_c.extend(verdict.map(|verdict| format!("{fault}: {verdict}")));
+        let sides = [Some((Side::Ports, "")), players.builds.c.as_ref().map(|_| (Side::Mixed(&actors), row.who()))];
+        for (side, c) in sides.into_iter().flatten() {
+            let baseline = match baselines.entry((&row.scene, c)) {
+                Entry::Vacant(entry) => entry.insert(Baseline::new(scene, players, side)?),
+                Entry::Occupied(entry) => entry.into_mut(),
+            };
+            // The C program may make the call another number of times, or never.
+            for fault in row.in_trace(baseline.trace(&row.process)).iter().step_by(every) {
+                let verdict = try_out(fault, scene, players, side, baseline)?;
+                let kind = verdict.as_ref().map(|verdict| verdict.kind);
+                let said = verdict.map(|verdict| format!("{fault}: {verdict}"));
+                if side == Side::Ports {
+                    report.tried += 1;
+                    report.wrong.extend(said);
+                } else {
+                    report.c.count(kind);
+                    report.in_c.extend(said);
+                }
+            }
         }
     }
+    report.wrong.extend(gaps(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), |row| baselines[&(&row.scene, "")].trace(&row.process)));
     Ok(report)
 }
 
@@ -204,15 +164,21 @@ struct Part {
 
 impl Baseline {
     /// Where a C program differs, as where the scene shows a fix, what it does is the baseline.
-    fn of_c(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
-        let mut baseline = Baseline { traces: Vec::new(), parts: parts(scene) };
+    fn new(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
+        let mut parts = parts(scene);
+        if side == Side::Ports {
+            let options = Options { watch: Watch::Strace(None), ..Options::default() };
+            let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, side), &options, &mut ())?;
+            return Ok(Baseline { traces: played.as_written()?.into_traces(), parts });
+        }
+        let mut traces = Vec::new();
         for start in players.play(scene, side, Watch::Strace(None))? {
             let end = verdict::end(&start);
-            let part = baseline.parts.entry(start.who).or_default();
+            let part = parts.entry(start.who).or_default();
             *part = Part { lines: as_said(&start.lines, &part.lines), end };
-            baseline.traces.extend(start.traces);
+            traces.extend(start.traces);
         }
-        Ok(baseline)
+        Ok(Baseline { traces, parts })
     }
 
     /// The trace of a process: an actor's, or its child's.
@@ -338,7 +304,7 @@ fn are_said(lines: &[&str], said: &[Text], new: &[Text], numbers: &mut Placehold
 
 /// What is wrong with the rows of a program, given the traces of their scenes: a call without a row, or
 /// a row whose call is not made there.
-fn gaps<'a>(rows: &[&Row], trace: impl Fn(&Row) -> Option<&'a Trace>) -> Vec<String> {
+fn gaps<'a>(rows: &[&'a Row], trace: impl Fn(&'a Row) -> Option<&'a Trace>) -> Vec<String> {
     let mut gaps = Vec::new();
     if rows.is_empty() {
         gaps.push("no row".to_owned());
@@ -364,7 +330,7 @@ fn gaps<'a>(rows: &[&Row], trace: impl Fn(&Row) -> Option<&'a Trace>) -> Vec<Str
         if !alike().any(|other| other.is_first) || !alike().any(|other| other.is_last) {
             gaps.push(format!("{row}: no row for the first or the last time"));
         }
-        if INTERRUPTIBLE.contains(&name(&row.call)) && !alike().any(|other| other.faults.contains(&Fails::With(Errno::EINTR))) {
+        if INTERRUPTIBLE.contains(&name(&row.call)) && !alike().any(|other| other.faults.iter().any(|fault| fault == "EINTR")) {
             gaps.push(format!("{row}: EINTR is missing"));
         }
     }
@@ -408,7 +374,7 @@ impl Row {
         let mut at = self.positions(trace);
         let is_once = at.len() == 1;
         at = at.first().filter(|_| self.is_first).into_iter().chain(at.last().filter(|_| self.is_last && !is_once)).copied().collect();
-        self.faults.iter().flat_map(|fails| at.iter().map(|at| Fault::new(self, *fails, &trace.lines[..*at]))).collect()
+        self.faults.iter().flat_map(|fails| at.iter().map(|at| Fault::new(self, fails, &trace.lines[..*at]))).collect()
     }
 }
 
@@ -422,7 +388,7 @@ impl Display for Row {
 /// One thing that happens to one call of a program.
 struct Fault<'a> {
     row: &'a Row,
-    fails: Fails,
+    fails: &'a str,
     /// Which of the process's calls of that name, from 1, the loader's included.
     when: usize,
     /// The options of strace that make it happen.
@@ -431,16 +397,13 @@ struct Fault<'a> {
 
 impl Fault<'_> {
     /// To the call after these lines.
-    fn new<'a>(row: &'a Row, fails: Fails, before: &[Line]) -> Fault<'a> {
+    fn new<'a>(row: &'a Row, fails: &'a str, before: &[Line]) -> Fault<'a> {
         let next = |call: &str| before.iter().filter(|line| is_call(line) && name(line) == call).count() + 1;
         let more = row.more.iter().map(|more| match more.split_once('=') {
             Some((call, error)) if !more.contains(':') => format!("inject={call}:error={error}:when={}", next(call)),
             _ => format!("inject={more}"),
         });
-        let fault = match fails {
-            Fails::With(errno) => format!("error={errno:?}"),
-            Fails::Returns(count) => format!("retval={count}"),
-        };
+        let fault = fails.strip_prefix('=').map_or_else(|| format!("error={fails}"), |count| format!("retval={count}"));
         let (call, delay) = (name(&row.call), if row.is_delayed { ":delay_enter=200000" } else { "" });
         let when = next(call);
         let injections = more.chain([format!("inject={call}:{fault}{delay}:when={when}")]).collect();
@@ -458,26 +421,18 @@ impl Fault<'_> {
     }
 
     fn fill(&self, text: &str) -> String {
-        match self.fails {
-            Fails::With(errno) => {
-                let number = errno as i32;
-                // "File exists (os error 17)"
-                let error = io::Error::from(errno).to_string().replace(&format!(" (os error {number})"), "");
-                text.replace("{error}", &format!("{error} ({number})")).replace("{errno}", &format!("{number},{error}")).replace("{text}", &error)
-            }
-            Fails::Returns(count) => text.replace("{count}", &count.to_string()),
-        }
+        let Some(errno) = error(self.fails) else { return text.replace("{count}", self.fails.trim_start_matches('=')) };
+        let number = errno as i32;
+        // "File exists (os error 17)"
+        let error = io::Error::from(errno).to_string().replace(&format!(" (os error {number})"), "");
+        text.replace("{error}", &format!("{error} ({number})")).replace("{errno}", &format!("{number},{error}")).replace("{text}", &error)
     }
 }
 
-/// "udpserver (server in two-clients): recvfrom fails with EINTR, call 2 of that name".
+/// "udpserver (server in two-clients): recvfrom EINTR, call 2 of that name".
 impl Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.fails {
-            Fails::With(errno) => write!(f, "{} fails with {errno:?}", self.row)?,
-            Fails::Returns(count) => write!(f, "{} returns {count}", self.row)?,
-        }
-        write!(f, ", call {} of that name", self.when)
+        write!(f, "{} {}, call {} of that name", self.row, self.fails, self.when)
     }
 }
 

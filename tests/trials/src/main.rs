@@ -12,7 +12,7 @@ use lab::player::Options;
 use lab::programs::{self, Cast, PROGRAMS, Side};
 use lab::scene::{self, Scene};
 use lab::strace;
-use trials::adversarial::{self, Case};
+use trials::adversarial;
 use trials::faults::{self, Row};
 use trials::memory;
 use trials::reverts::{self, Workspace};
@@ -146,7 +146,7 @@ fn each(programs: &[&'static str], players: &Players, details: bool, run: impl F
         let report = run(program).with_context(|| (*program).to_owned())?;
         let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
         anstream::println!("{program}: {} tried{in_c}", report.tried);
-        report.in_c.iter().filter(|_| details).for_each(|line| anstream::println!("in C: {line}"));
+        report.in_c.iter().filter(|_| details).for_each(|line| anstream::println!("in C: {line:.400}"));
         all.tried += report.tried;
         all.wrong.extend(report.wrong);
         all.c.add(report.c);
@@ -216,11 +216,10 @@ fn memory(which: &Which, tool: Tool) -> Result<()> {
     let names = &which.ports.names;
     let (scenes, cases) = (scene::read_all(programs::root())?, adversarial::cases(&programs(&[])?)?);
     let is_named = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
-    let scenes = scenes.iter().filter(|scene| is_named(&scene.name)).map(|scene| (scene, false));
-    let cases = cases.iter().filter(|case: &&Case| is_named(case.program) || is_named(&case.scene.name)).map(|case| (&case.scene, true));
-    let chosen: Vec<(&Scene, bool)> = scenes.chain(cases).filter(|(scene, _)| can_watch(scene)).collect();
+    let cases = cases.iter().filter(|case| is_named(case.program) || is_named(&case.scene.name)).map(|case| &case.scene);
+    let chosen: Vec<&Scene> = scenes.iter().filter(|scene| is_named(&scene.name)).chain(cases).filter(|scene| can_watch(scene)).collect();
     ensure!(!chosen.is_empty(), "no scene, program or case is called {}, or strace runs its programs already", names.join(", "));
-    let players = which.players(&scene::names(&chosen.iter().map(|(scene, _)| *scene).collect::<Vec<_>>()), tool == Tool::Asan)?;
+    let players = which.players(&scene::names(&chosen), tool == Tool::Asan)?;
     let starts = conclude(&memory::run(&chosen, tool, &players)?, &players)?;
     anstream::println!("{} scenes and cases, {starts} starts of programs: nothing found in the ports", chosen.len());
     Ok(())

@@ -8,33 +8,25 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use crate::verdict::{Kind, Players, Report};
+use crate::verdict::{Kind, Players, Report, Side, Watch};
 use lab::memory::Tool;
-use lab::player::{Options, Played, Watch};
-use lab::programs::{Cast, Side};
 use lab::scene::Scene;
 
-/// Plays these scenes, of which those that come with `true` need not be as they are written. The report
-/// counts starts of programs.
-pub fn run(scenes: &[(&Scene, bool)], tool: Tool, players: &Players) -> Result<Report> {
+/// Plays these scenes, whose programs need not do what they say. The report counts starts of programs.
+pub fn run(scenes: &[&Scene], tool: Tool, players: &Players) -> Result<Report> {
     let mut report = Report::default();
-    for (number, (scene, lenient)) in scenes.iter().enumerate() {
-        let options = Options { watch: Watch::Memory(tool), ..Options::default() };
-        let played = match lenient {
-            true => Played { starts: players.play(scene, Side::Ports, Watch::Memory(tool))?, mismatch: None },
-            false => players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?,
-        };
-        report.wrong.extend(played.mismatch);
-        for start in played.starts.iter().filter(|start| start.program.is_some()) {
+    for (scene, number) in scenes.iter().zip(1..) {
+        for start in players.play(scene, Side::Ports, Watch::Memory(tool))? {
+            let Some(program) = start.program else { continue };
             report.tried += 1;
-            report.wrong.extend(start.findings.iter().map(|finding| format!("{}: {} ({}): {finding}", scene.name, start.who, start.program.unwrap_or_default())));
+            report.wrong.extend(start.findings.iter().map(|finding| format!("{}: {} ({program}): {finding}", scene.name, start.who)));
         }
         if players.builds.c.is_some() {
             let starts = players.play(scene, Side::C, Watch::Memory(tool))?;
             starts.iter().filter(|start| start.program.is_some()).for_each(|start| report.c.count((!start.findings.is_empty()).then_some(Kind::Memory)));
         }
-        if (number + 1) % 100 == 0 {
-            anstream::eprintln!("{} of {} scenes", number + 1, scenes.len());
+        if number % 100 == 0 {
+            anstream::eprintln!("{number} of {} scenes", scenes.len());
         }
     }
     Ok(report)

@@ -330,22 +330,6 @@ mod tests {
     }
 
     #[test]
-    fn comments_checks_and_what_is_uninterrupted_are_marks() {
-        let names = |source: &str| marks("p", source).unwrap().iter().map(Fix::to_string).collect::<Vec<_>>();
-        for (source, fix) in [
-            ("\nlet n: ssize_t; // fix: was int", "p:2: was int"),
-            ("check(bind(fd, sa(&a), sizeof(&a)), c\"bind failed\");", "p:1: unchecked bind"),
-            ("strcpy(p, check(fits_sun_path(p), c\"local_path too long\"));", "p:1: path past sun_path"),
-            ("uninterrupted(|| exit(0))", "p:1: handler's printf inside printf"),
-        ] {
-            assert_eq!(names(source), [fix]);
-        }
-        assert_eq!(names("// fix: one; two"), ["p:1: one", "p:1: two"]);
-        assert!(names("// No fix here.\nlet n = 0; // a comment").is_empty());
-        assert!(marks("p", "check(n, c\"too bad\");").is_err());
-    }
-
-    #[test]
     fn an_edit_replaces_a_text_that_stands_once() {
         let applied = |line: usize, from: &str| {
             let edit = Edit { line, from: from.into(), to: "x".into() };
