@@ -117,10 +117,12 @@ impl Load {
             if line[0] == 0 || self.clients == 0 {
                 text += &steps(self.between, "");
             }
+            // A command begins with its descriptor if clients take turns.
+            let turn = |number: usize| if self.clients > 1 { format!("{} ", 3 + number % self.clients) } else { String::new() };
             let (mut commands, mut answers, mut printed) = (Vec::new(), Vec::new(), String::new());
             for round in line.chunks(self.under_way) {
                 for (command, answer) in [self.send, self.receive] {
-                    commands.extend(round.iter().map(|number| self.fill(&format!("{}{command}", self.descriptor(*number)), *number)));
+                    commands.extend(round.iter().map(|number| self.fill(&format!("{}{command}", turn(*number)), *number)));
                     answers.extend(round.iter().map(|number| self.fill(answer, *number)));
                 }
                 printed.extend(round.iter().map(|number| steps(&self.fill(self.prints, *number), "server > ")));
@@ -130,11 +132,6 @@ impl Load {
         text += &steps(&format!("server % {} - | client ^D | client = 0 | {}", self.free, self.end.replace("[COUNT]", &messages.to_string())), "");
         text += "```\n";
         scene::parse("soak", Path::new(self.program), &text)?.pop().context("a soak is a scene")
-    }
-
-    /// The descriptor that the command for a message begins with, if clients take turns.
-    fn descriptor(&self, number: usize) -> String {
-        if self.clients > 1 { format!("{} ", 3 + number % self.clients) } else { String::new() }
     }
 
     /// Each message is longer or shorter than the one before, and none is like another.
