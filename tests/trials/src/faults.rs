@@ -1,33 +1,5 @@
 //! Faults: each call that a program makes itself is made to fail or to return too small a count, and
-//! the program must do what `tests/trials/faults.tsv` says.
-//!
-//! A row of that table has nine columns, separated by tabs:
-//!
-//! | column | what it says |
-//! |---|---|
-//! | program, scene, actor | whose call; `ACTOR child` is the process that the actor forked |
-//! | call | a call's name, or more of its line in the trace: `write(1`, or `recvfrom(...MSG_DONTWAIT` |
-//! | when | `first` or `last` time that it makes the call in the scene, or `each` of the two |
-//! | fault | what happens to the call: the names of errors, and counts that it returns, `=1`; further on this |
-//! | ends | how the program ends |
-//! | lines | the lines on its terminal that are not in the scene, in order, between bars |
-//! | others | the same of other actors: `client: LINE \| LINE; other: LINE` |
-//!
-//! After the errors and counts there may be `delay` (the call takes a fifth of a second, in which
-//! the other side comes to rest), `+write=ENOSPC` (the next call of that name fails, too) and options
-//! of strace's inject (`+close:delay_enter=300000:when=1`).
-//!
-//! | ends | what is expected |
-//! |---|---|
-//! | `ends: MESSAGE` | exit status 1, and this one line on stderr; `ends 255:` is another status |
-//! | `quits` | exit status 0 and nothing on stderr: to stdio, input that cannot be read has come to its end |
-//! | `goes on` | it ends as the scene says, and no line of the scene is missing; `goes on without 2`: two are |
-//! | `waits in recvfrom` | it is blocked there when the scene comes to its end |
-//! | `SIGPIPE, as in C` | this signal ends it |
-//! | `left out: WHY` | strace cannot make this call fail alone |
-//!
-//! `{error}` stands for the error's text and number, `File exists (17)`, `{text}` for its text alone,
-//! `{errno}` for `17,File exists` as the notes' programs print it, and `{count}` for the count.
+//! the program must do what `tests/trials/faults.tsv` says, which also explains its columns.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -40,13 +12,12 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
 use crate::verdict::{self, Kind, Players, Report, Side, Start, Verdict, Watch};
-use lab::actor::end_name;
 use lab::placeholders::Placeholders;
 use lab::player::Options;
 use lab::programs::Cast;
 use lab::scene::{Action, Scene, Text};
 use lab::sock;
-use lab::trace::{Line, Trace, is_call, name};
+use lab::trace::{self, Line, Trace, is_call, name};
 
 const FILE: &str = "tests/trials/faults.tsv";
 
@@ -58,128 +29,88 @@ pub struct Row {
     /// The process: an actor, or "pair child".
     process: String,
     call: String,
-    when: When,
-    faults: Vec<Fails>,
+    is_first: bool,
+    is_last: bool,
+    /// The names of errors, and what else it returns: `=1`.
+    faults: Vec<String>,
     is_delayed: bool,
-    /// Calls whose next time fails, too, and the error.
-    next: Vec<(String, Errno)>,
-    /// Further options of strace.
-    further: Vec<String>,
+    /// What is behind each `+`.
+    more: Vec<String>,
     end: End,
     lines: Vec<String>,
     others: Vec<(String, Vec<String>)>,
 }
 
-/// Which of the times that a program makes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    First,
-    Last,
-    Each,
-}
-
 /// How a program is expected to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
-    Ends {
-        status: i32,
-        message: String,
-    },
-    Quits,
-    /// How many lines of the scene are missing.
-    GoesOn {
-        without: usize,
-    },
-    Waits {
-        call: String,
-    },
+    /// With this status, and this alone on stderr.
+    Ends(i32, String),
+    /// As in the scene, without so many of its lines.
+    GoesOn(usize),
+    /// Not at all: it is blocked in this call.
+    Waits(String),
     /// By this signal, as the C program.
     Signal(String),
     LeftOut,
 }
 
-/// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fails {
-    With(Errno),
-    Returns(i64),
-}
-
 /// The calls in which a signal can interrupt a program that waits.
 const INTERRUPTIBLE: [&str; 7] = ["accept", "connect", "read", "recvfrom", "sendto", "wait4", "write"];
 
-/// How long a delayed call takes, in microseconds.
-const DELAY: u32 = 200_000;
+/// The calls that cannot fail.
+const SAFE: [&str; 3] = ["exit_group", "getpid", "rt_sigreturn"];
 
 /// The table.
 pub fn rows(root: &Path) -> Result<Vec<Row>> {
     let text = fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
-    let rows = text.lines().skip(1).filter(|line| !line.starts_with('#'));
+    let rows = text.lines().filter(|line| !line.starts_with('#')).skip(1);
     rows.map(|line| row(line).with_context(|| format!("{FILE}: {}", line.replace('\t', " ")))).collect()
 }
 
 fn row(line: &str) -> Result<Row> {
     let cells: Vec<&str> = line.split('\t').collect();
     let &[program, scene, process, call, when, fault, end, lines, others] = cells.as_slice() else { bail!("{} columns, not nine", cells.len()) };
-    let when = match when {
-        "first" => When::First,
-        "last" => When::Last,
-        "each" => When::Each,
-        _ => bail!("'{when}' is not one of first, last, each"),
-    };
+    ensure!(["first", "last", "each"].contains(&when), "'{when}' is not one of first, last, each");
     let [program, scene, process, call] = [program, scene, process, call].map(str::to_owned);
-    let mut row =
-        Row { program, scene, process, call, when, faults: Vec::new(), is_delayed: false, next: Vec::new(), further: Vec::new(), end: parse_end(end)?, lines: parse_lines(lines), others: Vec::new() };
+    let (is_first, is_last) = (when != "last", when != "first");
+    let (mut faults, mut is_delayed, mut more) = (Vec::new(), false, Vec::new());
     for word in fault.split(' ').filter(|word| *word != "-") {
         if word == "delay" {
-            row.is_delayed = true;
-        } else if let Some(count) = word.strip_prefix('=') {
-            row.faults.push(Fails::Returns(count.parse().with_context(|| format!("'{count}' is not a number"))?));
-        } else if let Some(more) = word.strip_prefix('+') {
-            match more.split_once('=') {
-                Some((call, error)) if !more.contains(':') => row.next.push((call.to_owned(), known(error)?)),
-                _ => row.further.push(format!("inject={more}")),
-            }
+            is_delayed = true;
+        } else if let Some(rest) = word.strip_prefix('+') {
+            more.push(rest.to_owned());
         } else {
-            row.faults.push(Fails::With(known(word)?));
+            let is_count = word.strip_prefix('=').is_some_and(|count| count.parse::<i64>().is_ok());
+            ensure!(is_count || error(word).is_some(), "'{word}' is neither an error nor a count");
+            faults.push(word.to_owned());
         }
     }
-    ensure!(row.faults.is_empty() == (row.end == End::LeftOut), "a row that is left out has no fault, and every other row has one");
-    for other in others.split("; ").filter(|other| *other != "-") {
-        let (who, lines) = other.split_once(": ").with_context(|| format!("'{other}' is not WHO: LINE"))?;
-        row.others.push((who.to_owned(), parse_lines(lines)));
-    }
-    Ok(row)
+    let end = parse_end(end).with_context(|| format!("'{end}' is not a way to end"))?;
+    ensure!(faults.is_empty() == (end == End::LeftOut), "a row that is left out has no fault, and every other row has one");
+    let other = |other: &str| other.split_once(": ").map(|(who, lines)| (who.to_owned(), parse_lines(lines))).with_context(|| format!("'{other}' is not WHO: LINE"));
+    let others = others.split("; ").filter(|others| *others != "-").map(other).collect::<Result<_>>()?;
+    Ok(Row { program, scene, process, call, is_first, is_last, faults, is_delayed, more, end, lines: parse_lines(lines), others })
 }
 
-/// The error of this name, such as EACCES.
-fn known(error: &str) -> Result<Errno> {
-    (1..=133).map(Errno::from_raw).find(|errno| format!("{errno:?}") == error).with_context(|| format!("no error is called {error}"))
+/// The error of this name.
+fn error(name: &str) -> Option<Errno> {
+    (1..=133).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name)
 }
 
-fn parse_end(text: &str) -> Result<End> {
-    if let Some((before, message)) = text.split_once(": ") {
-        let status = match before {
-            "left out" => return Ok(End::LeftOut),
-            "ends" => 1,
-            _ => before.strip_prefix("ends ").and_then(|status| status.parse().ok()).with_context(|| format!("'{before}' is not ends STATUS"))?,
-        };
-        return Ok(End::Ends { status, message: message.to_owned() });
-    }
-    if let Some(signal) = text.strip_suffix(", as in C") {
-        return Ok(End::Signal(signal.to_owned()));
-    }
-    if let Some(call) = text.strip_prefix("waits in ") {
-        return Ok(End::Waits { call: call.to_owned() });
-    }
-    match text {
-        "quits" => Ok(End::Quits),
-        "goes on" => Ok(End::GoesOn { without: 0 }),
-        _ => match text.strip_prefix("goes on without ").and_then(|number| number.parse().ok()) {
-            Some(without) => Ok(End::GoesOn { without }),
-            None => bail!("'{text}' is not a way to end"),
+fn parse_end(text: &str) -> Option<End> {
+    Some(match text.split_once(": ") {
+        Some(("left out", _)) => End::LeftOut,
+        Some(("ends", message)) => End::Ends(1, message.to_owned()),
+        Some((before, message)) => End::Ends(before.strip_prefix("ends ")?.parse().ok()?, message.to_owned()),
+        None if text == "quits" => End::Ends(0, String::new()),
+        None if text == "goes on" => End::GoesOn(0),
+        None => match (text.strip_prefix("goes on without "), text.strip_prefix("waits in ")) {
+            (Some(lines), _) => End::GoesOn(lines.parse().ok()?),
+            (_, Some(call)) => End::Waits(call.to_owned()),
+            _ => End::Signal(text.strip_suffix(", as in C")?.to_owned()),
         },
-    }
+    })
 }
 
 fn parse_lines(text: &str) -> Vec<String> {
@@ -187,52 +118,39 @@ fn parse_lines(text: &str) -> Vec<String> {
 }
 
 /// Tries the faults of one program, in its port and, if it is there, in the C program among ports; of
-/// each row the first fault only, or all.
-pub fn run(rows: &[(&Row, &Scene)], players: &Players, once: bool) -> Result<Report> {
+/// each row one fault in `every`.
+pub fn run(rows: &[(&Row, &Scene)], players: &Players, every: usize) -> Result<Report> {
     let mut report = Report::default();
     let mut baselines = BTreeMap::new();
     for (row, scene) in rows {
-        if let Entry::Vacant(entry) = baselines.entry(&row.scene) {
-            let options = Options { watch: Watch::Strace(None), ..Options::default() };
-            let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?;
-            if let Some(mismatch) = played.mismatch {
-                return Ok(Report { wrong: vec![mismatch], ..report });
-            }
-            entry.insert(Baseline { traces: played.into_traces(), parts: parts(scene) });
-        }
-    }
-    report.wrong = gaps(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), |row| baselines[&row.scene].trace(&row.process));
-    let few = if once { 1 } else { usize::MAX };
-    let mut in_c = BTreeMap::new();
-    for (row, scene) in rows {
-        let baseline = &baselines[&row.scene];
-        for fault in row.in_trace(baseline.trace(&row.process)).iter().take(few) {
-            report.tried += 1;
-            report.signals += usize::from(matches!(fault.end(), End::Signal(_)));
-            report.wrong.extend(try_out(fault, scene, players, Side::Ports, baseline)?.map(|verdict| format!("{fault}: {verdict}")));
-        }
-        if players.builds.c.is_none() {
-            continue;
-        }
         let actors = [row.who().to_owned()];
-        let side = Side::Mixed(&actors);
-        let key = (&row.scene, row.who());
-        if let Entry::Vacant(entry) = in_c.entry(key) {
-            entry.insert(Baseline::of_c(scene, players, side)?);
-        }
-        let baseline = &in_c[&key];
-        // The C program may make the call another number of times, or never.
-        for fault in row.in_trace(baseline.trace(&row.process)).iter().take(few) {
-            let verdict = try_out(fault, scene, players, side, baseline)?;
-            report.c.count(verdict.as_ref().map(|verdict| verdict.kind));
-            report.in_c.extend(verdict.map(|verdict| format!("{fault}: {verdict}")));
+        let sides = [Some((Side::Ports, "")), players.builds.c.as_ref().map(|_| (Side::Mixed(&actors), row.who()))];
+        for (side, c) in sides.into_iter().flatten() {
+            let baseline = match baselines.entry((&row.scene, c)) {
+                Entry::Vacant(entry) => entry.insert(Baseline::new(scene, players, side)?),
+                Entry::Occupied(entry) => entry.into_mut(),
+            };
+            // The C program may make the call another number of times, or never.
+            for fault in row.in_trace(baseline.trace(&row.process)).iter().step_by(every) {
+                let verdict = try_out(fault, scene, players, side, baseline)?;
+                let kind = verdict.as_ref().map(|verdict| verdict.kind);
+                let said = verdict.map(|verdict| format!("{fault}: {verdict}"));
+                if side == Side::Ports {
+                    report.tried += 1;
+                    report.wrong.extend(said);
+                } else {
+                    report.c.count(kind);
+                    report.in_c.extend(said);
+                }
+            }
         }
     }
+    report.wrong.extend(gaps(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), |row| baselines[&(&row.scene, "")].trace(&row.process)));
     Ok(report)
 }
 
-/// A scene when nothing fails, which with the ports must be as it is written: its traces, and what each actor says and how it ends, by its name with a
-/// number from its second start on.
+/// A scene when nothing fails, which with the ports must be as it is written: its traces, and what each
+/// actor says and how it ends, by its name with a number from its second start on.
 struct Baseline {
     traces: Vec<Trace>,
     parts: BTreeMap<String, Part>,
@@ -246,15 +164,21 @@ struct Part {
 
 impl Baseline {
     /// Where a C program differs, as where the scene shows a fix, what it does is the baseline.
-    fn of_c(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
-        let mut baseline = Baseline { traces: Vec::new(), parts: parts(scene) };
-        for start in players.play(scene, side, Watch::Strace(None))? {
-            let part = baseline.parts.entry(start.who).or_default();
-            part.lines = as_said(&start.lines, &part.lines);
-            part.end = start.end.map(end_name).unwrap_or_default();
-            baseline.traces.extend(start.traces);
+    fn new(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
+        let mut parts = parts(scene);
+        if side == Side::Ports {
+            let options = Options { watch: Watch::Strace(None), ..Options::default() };
+            let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, side), &options, &mut ())?;
+            return Ok(Baseline { traces: played.as_written()?.into_traces(), parts });
         }
-        Ok(baseline)
+        let mut traces = Vec::new();
+        for start in players.play(scene, side, Watch::Strace(None))? {
+            let end = verdict::end(&start);
+            let part = parts.entry(start.who).or_default();
+            *part = Part { lines: as_said(&start.lines, &part.lines), end };
+            traces.extend(start.traces);
+        }
+        Ok(Baseline { traces, parts })
     }
 
     /// The trace of a process: an actor's, or its child's.
@@ -283,8 +207,7 @@ fn parts(scene: &Scene) -> BTreeMap<String, Part> {
 
 /// `lines` as texts: those of the scene where they match, with their numbers open.
 fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
-    let mut numbers = Placeholders::default();
-    let mut rest = said;
+    let (mut numbers, mut rest) = (Placeholders::default(), said);
     let text = |line: &String| match rest.iter().position(|text| text.matches(line.as_bytes(), &mut numbers)) {
         Some(at) => {
             let text = rest[at].clone();
@@ -299,20 +222,14 @@ fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
 /// Plays a scene with a fault.
 fn try_out(fault: &Fault, scene: &Scene, players: &Players, side: Side, baseline: &Baseline) -> Result<Option<Verdict>> {
     let who = fault.row.who();
-    let starts = players.play(scene, side, Watch::Strace(Some((who.to_owned(), fault.injections()))))?;
+    let starts = players.play(scene, side, Watch::Strace(Some((who.to_owned(), fault.injections.clone()))))?;
     let start = starts.iter().find(|start| start.who == who).with_context(|| format!("{who} does not end in scene {}", scene.name))?;
     let part = baseline.parts.get(who).with_context(|| format!("no part of {who}"))?;
-    let Some(since) = start.traces.iter().filter(|trace| trace.who == fault.row.process).find_map(|trace| since(trace, fault)) else {
+    let Some(since) = start.traces.iter().filter(|trace| trace.who == fault.row.process).find_map(|trace| fault.since(trace)) else {
         return Ok(Some(Verdict::new(Kind::Wrong, "it did not come to that call")));
     };
     let of_others = || starts.iter().filter(|start| start.who != who).find_map(|start| judge_other(fault, start, baseline.parts.get(&start.who)));
-    Ok(judge(fault, start, part, &verdict::stderr_of(start), since).or_else(of_others))
-}
-
-/// The lines of a trace from the fault on.
-fn since<'a>(trace: &'a Trace, fault: &Fault) -> Option<&'a [Line]> {
-    let at = trace.lines.iter().position(|line| fault.is_in(line))?;
-    Some(&trace.lines[at..])
+    Ok(judge(fault, start, part, &verdict::stderr(start), since).or_else(of_others))
 }
 
 /// Whether a program has received anything in these lines, or the fault was in a receive: if not, and it
@@ -323,43 +240,39 @@ fn has_heard(since: &[Line]) -> bool {
 }
 
 fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[Line]) -> Option<Verdict> {
-    let expected = fault.end();
-    let status = outcome.end.and_then(|end| end.code());
-    let end = outcome.end.map(end_name).unwrap_or_default();
-    let is_expected = match &expected {
-        End::Ends { status: expected, .. } => status == Some(*expected),
-        End::Quits => status == Some(0),
-        End::GoesOn { .. } => end == part.end,
-        End::Waits { call } => outcome.waits && outcome.end.is_none() && outcome.call == Some(call),
+    let expected = &fault.row.end;
+    let (end, screen) = (verdict::end(outcome), outcome.lines.join(" | "));
+    let is_expected = match expected {
+        End::Ends(status, _) => end == status.to_string(),
+        End::GoesOn(_) => end == part.end,
+        End::Waits(call) => outcome.waits && outcome.end.is_none() && outcome.call == Some(call),
         End::Signal(signal) => end == *signal,
         End::LeftOut => true,
     };
-    let screen = outcome.lines.join(" | ");
     if !is_expected || outcome.interrupted == Some(false) {
-        let is_until_interrupted = matches!(expected, End::GoesOn { .. } | End::Signal(_) | End::Waits { .. });
         return Some(match outcome.end {
-            Some(_) if outcome.interrupted == Some(true) && !is_until_interrupted && !has_heard(since) => Verdict::new(Kind::Hangs, format!("it waited for its Ctrl-C: {screen}")),
+            Some(_) if outcome.interrupted == Some(true) && matches!(expected, End::Ends(..)) && !has_heard(since) => Verdict::new(Kind::Hangs, format!("it waited for its Ctrl-C: {screen}")),
             None if outcome.waits => Verdict::new(Kind::Hangs, format!("it is blocked in {}: {screen}", outcome.call.unwrap_or("a call"))),
             _ => verdict::judge(outcome, "").unwrap_or_else(|| Verdict::new(Kind::Wrong, format!("it ended with {end}: {screen}"))),
         });
     }
     let wrong = |why: String| Some(Verdict::new(Kind::Wrong, format!("{why}: {screen}")));
     let mut lines: Vec<&str> = outcome.lines.iter().map(String::as_str).collect();
-    match &expected {
-        End::Ends { message, .. } => match lines.iter().position(|line| line.trim_end() == message) {
-            Some(at) if stderr.trim_end() == message => _ = lines.remove(at),
-            _ => return wrong(format!("not '{message}' alone on stderr, but '{}'", stderr.trim_end())),
-        },
-        End::Quits if !stderr.is_empty() => return wrong(format!("it says '{}' on stderr", stderr.trim_end())),
-        _ => {}
+    if let End::Ends(_, message) = expected {
+        let message = fault.fill(message);
+        let at = lines.iter().position(|line| !message.is_empty() && line.trim_end() == message);
+        if stderr.trim_end() != message || at.is_some() == message.is_empty() {
+            return wrong(format!("not '{message}' alone on stderr, but '{}'", stderr.trim_end()));
+        }
+        at.map(|at| lines.remove(at));
     }
-    let new = fault.lines();
+    let new = fault.texts(&fault.row.lines);
     if !are_said(&lines, &part.lines, &new, &mut Placeholders::default()) {
         return wrong("these lines are neither in the scene nor in the row".to_owned());
     }
     let missing = part.lines.len() + new.len() - lines.len();
     match expected {
-        End::GoesOn { without } if missing != without => wrong(format!("{missing} lines of the scene are missing, not {without}")),
+        End::GoesOn(without) if missing != *without => wrong(format!("{missing} lines of the scene are missing, not {without}")),
         _ => None,
     }
 }
@@ -367,12 +280,12 @@ fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[Lin
 /// No other program may print what is not true, or end by a signal but its Ctrl-C or, its peer gone, SIGPIPE.
 fn judge_other(fault: &Fault, start: &Start, part: Option<&Part>) -> Option<Verdict> {
     let who = &start.who;
-    let screen = start.lines.join(" | ");
     let lines: Vec<&str> = start.lines.iter().flat_map(|line| sock::received(line)).collect();
     let said: Vec<Text> = part.iter().flat_map(|part| &part.lines).flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
-    let crash = verdict::judge(start, "").filter(|verdict| verdict.kind == Kind::Crashes && start.end.map(end_name).as_deref() != Some("SIGPIPE"));
-    let wrong = || Verdict::new(Kind::Wrong, format!("these lines of {who} are neither in the scene nor in the row: {screen}"));
-    crash.or_else(|| (!are_said(&lines, &said, &fault.lines_of(who), &mut Placeholders::default())).then(wrong))
+    let new = fault.row.others.iter().find(|(other, _)| other == who).map(|(_, lines)| fault.texts(lines)).unwrap_or_default();
+    let crash = verdict::judge(start, "").filter(|verdict| verdict.kind == Kind::Crashes && verdict::end(start) != "SIGPIPE");
+    let wrong = || Verdict::new(Kind::Wrong, format!("these lines of {who} are neither in the scene nor in the row: {}", start.lines.join(" | ")));
+    crash.or_else(|| (!are_said(&lines, &said, &new, &mut Placeholders::default())).then(wrong))
 }
 
 /// Whether `lines` are, in their order, all of `new` and some of `said`.
@@ -385,64 +298,55 @@ fn are_said(lines: &[&str], said: &[Text], new: &[Text], numbers: &mut Placehold
         }
     }
     let mut then = numbers.clone();
-    match said.iter().position(|text| text.matches(line.as_bytes(), &mut then)) {
-        Some(at) => are_said(rest, &said[at + 1..], new, &mut then),
-        None => false,
-    }
+    let at = said.iter().position(|text| text.matches(line.as_bytes(), &mut then));
+    at.is_some_and(|at| are_said(rest, &said[at + 1..], new, &mut then))
 }
 
 /// What is wrong with the rows of a program, given the traces of their scenes: a call without a row, or
 /// a row whose call is not made there.
-fn gaps<'a>(rows: &[&Row], trace: impl Fn(&Row) -> Option<&'a Trace>) -> Vec<String> {
+fn gaps<'a>(rows: &[&'a Row], trace: impl Fn(&'a Row) -> Option<&'a Trace>) -> Vec<String> {
     let mut gaps = Vec::new();
     if rows.is_empty() {
         gaps.push("no row".to_owned());
     }
-    let mut seen = Vec::new();
     for row in rows {
         let Some(trace) = trace(row) else {
             gaps.push(format!("{row}: no such process there"));
             continue;
         };
-        let occasions = row.positions(trace).len();
-        match (occasions, row.when) {
-            (0, _) => gaps.push(format!("{row}: it makes no such call there")),
-            (1, When::First | When::Last) => gaps.push(format!("{row}: it makes this call once; say 'each'")),
+        match row.positions(trace).len() {
+            0 => gaps.push(format!("{row}: it makes no such call there")),
+            1 if !(row.is_first && row.is_last) => gaps.push(format!("{row}: it makes this call once; say 'each'")),
             _ => {}
         }
-        if !seen.contains(&(&row.scene, &row.process)) {
-            seen.push((&row.scene, &row.process));
-            let of_process = |other: &&&Row| other.process == row.process;
-            for position in own(trace).filter(|position| !rows.iter().filter(of_process).any(|other| other.is_for(&trace.lines[*position]))) {
-                gaps.push(format!("{}: no row for this call of {} in {}: {}", row.program, row.process, row.scene, trace.lines[position].text));
-            }
+        let of_process: Vec<&&Row> = rows.iter().filter(|other| other.process == row.process).collect();
+        for line in own(trace).map(|at| &trace.lines[at]).filter(|line| !of_process.iter().any(|other| other.is_for(line))) {
+            gaps.push(format!("{}: no row for this call of {} in {}: {}", row.program, row.process, row.scene, line.text));
         }
-        let alike = |other: &&&Row| other.process == row.process && other.call == row.call;
-        let is_left_out = rows.iter().filter(alike).any(|other| other.end == End::LeftOut);
-        let has = |what: &dyn Fn(&Row) -> bool| is_left_out || rows.iter().filter(alike).any(|other| what(other));
-        for (occasion, name) in [(When::First, "first"), (When::Last, "last")] {
-            if !has(&|other| other.when == When::Each || other.when == occasion) {
-                gaps.push(format!("{row}: no row for the {name} time"));
-            }
+        let alike = || of_process.iter().filter(|other| other.call == row.call);
+        if alike().any(|other| other.end == End::LeftOut) {
+            continue;
         }
-        if INTERRUPTIBLE.contains(&name(&row.call)) && !has(&|other| other.faults.contains(&Fails::With(Errno::EINTR))) {
+        if !alike().any(|other| other.is_first) || !alike().any(|other| other.is_last) {
+            gaps.push(format!("{row}: no row for the first or the last time"));
+        }
+        if INTERRUPTIBLE.contains(&name(&row.call)) && !alike().any(|other| other.faults.iter().any(|fault| fault == "EINTR")) {
             gaps.push(format!("{row}: EINTR is missing"));
         }
     }
+    gaps.sort();
     gaps.dedup();
     gaps
 }
 
 /// Where a trace has the calls that the program makes itself and that can fail.
 fn own(trace: &Trace) -> impl Iterator<Item = usize> + '_ {
-    let can_fail = |line: &str| is_call(line) && !["exit_group", "getpid", "rt_sigreturn"].contains(&name(line));
-    let start = trace.start();
-    let is_own = move |at: &usize| {
+    let is_own = |at: &usize| {
         let line = &trace.lines[*at];
         // Of a descriptor it is stdio that asks, of a path the program.
-        can_fail(line) && (lab::trace::is_own(line) || line.starts_with("newfstatat(AT_FDCWD"))
+        is_call(line) && !SAFE.contains(&name(line)) && (trace::is_own(line) || line.starts_with("newfstatat(AT_FDCWD"))
     };
-    (start..trace.lines.len()).filter(is_own)
+    (trace.start()..trace.lines.len()).filter(is_own)
 }
 
 impl Row {
@@ -467,20 +371,10 @@ impl Row {
     /// not make the call.
     fn in_trace(&self, trace: Option<&Trace>) -> Vec<Fault<'_>> {
         let Some(trace) = trace else { return Vec::new() };
-        let positions = self.positions(trace);
-        let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return Vec::new() };
-        let mut at = match self.when {
-            When::First => vec![*first],
-            // As the C program may do it.
-            When::Last if positions.len() == 1 => return Vec::new(),
-            When::Last => vec![*last],
-            When::Each => vec![*first, *last],
-        };
-        at.dedup();
-        let count = |name_of: &str, before: usize| trace.lines[..before].iter().filter(|line| is_call(line) && name(line) == name_of).count() + 1;
-        let next = |at: usize| self.next.iter().map(|(call, error)| format!("inject={call}:error={error:?}:when={}", count(call, at))).collect();
-        let of_kind = |fails: &Fails| at.iter().map(|at| Fault { row: self, fails: *fails, when: count(name(&self.call), *at), next: next(*at) }).collect::<Vec<_>>();
-        self.faults.iter().flat_map(of_kind).collect()
+        let mut at = self.positions(trace);
+        let is_once = at.len() == 1;
+        at = at.first().filter(|_| self.is_first).into_iter().chain(at.last().filter(|_| self.is_last && !is_once)).copied().collect();
+        self.faults.iter().flat_map(|fails| at.iter().map(|at| Fault::new(self, fails, &trace.lines[..*at]))).collect()
     }
 }
 
@@ -494,48 +388,32 @@ impl Display for Row {
 /// One thing that happens to one call of a program.
 struct Fault<'a> {
     row: &'a Row,
-    fails: Fails,
+    fails: &'a str,
     /// Which of the process's calls of that name, from 1, the loader's included.
     when: usize,
-    /// What makes later calls fail, too.
-    next: Vec<String>,
+    /// The options of strace that make it happen.
+    injections: Vec<String>,
 }
 
 impl Fault<'_> {
-    /// The options of strace that make it happen.
-    fn injections(&self) -> Vec<String> {
-        let fault = match self.fails {
-            Fails::With(errno) => format!("error={errno:?}"),
-            Fails::Returns(count) => format!("retval={count}"),
-        };
-        let delay = if self.row.is_delayed { format!(":delay_enter={DELAY}") } else { String::new() };
-        let mut injections = self.row.further.clone();
-        injections.push(format!("inject={}:{fault}{delay}:when={}", name(&self.row.call), self.when));
-        injections.extend(self.next.iter().cloned());
-        injections
+    /// To the call after these lines.
+    fn new<'a>(row: &'a Row, fails: &'a str, before: &[Line]) -> Fault<'a> {
+        let next = |call: &str| before.iter().filter(|line| is_call(line) && name(line) == call).count() + 1;
+        let more = row.more.iter().map(|more| match more.split_once('=') {
+            Some((call, error)) if !more.contains(':') => format!("inject={call}:error={error}:when={}", next(call)),
+            _ => format!("inject={more}"),
+        });
+        let fault = fails.strip_prefix('=').map_or_else(|| format!("error={fails}"), |count| format!("retval={count}"));
+        let (call, delay) = (name(&row.call), if row.is_delayed { ":delay_enter=200000" } else { "" });
+        let when = next(call);
+        let injections = more.chain([format!("inject={call}:{fault}{delay}:when={when}")]).collect();
+        Fault { row, fails, when, injections }
     }
 
-    /// Whether a line of a trace is a call of that name to which a fault has happened.
-    fn is_in(&self, line: &str) -> bool {
-        name(line) == name(&self.row.call) && line.contains("(INJECTED)")
-    }
-
-    fn end(&self) -> End {
-        match &self.row.end {
-            End::Ends { status, message } => End::Ends { status: *status, message: self.fill(message) },
-            end => end.clone(),
-        }
-    }
-
-    /// The lines of the program's that the scene has not.
-    fn lines(&self) -> Vec<Text> {
-        self.texts(&self.row.lines)
-    }
-
-    /// The lines of another actor's that the scene has not.
-    fn lines_of(&self, who: &str) -> Vec<Text> {
-        let of_other = self.row.others.iter().find(|(other, _)| other == who);
-        of_other.map(|(_, lines)| self.texts(lines)).unwrap_or_default()
+    /// The lines of a trace from the fault on.
+    fn since<'a>(&self, trace: &'a Trace) -> Option<&'a [Line]> {
+        let at = trace.lines.iter().position(|line| name(line) == name(&self.row.call) && line.contains("(INJECTED)"))?;
+        Some(&trace.lines[at..])
     }
 
     fn texts(&self, lines: &[String]) -> Vec<Text> {
@@ -543,26 +421,18 @@ impl Fault<'_> {
     }
 
     fn fill(&self, text: &str) -> String {
-        match self.fails {
-            Fails::With(errno) => {
-                let number = errno as i32;
-                // "File exists (os error 17)"
-                let error = io::Error::from(errno).to_string().replace(&format!(" (os error {number})"), "");
-                text.replace("{error}", &format!("{error} ({number})")).replace("{errno}", &format!("{number},{error}")).replace("{text}", &error)
-            }
-            Fails::Returns(count) => text.replace("{count}", &count.to_string()),
-        }
+        let Some(errno) = error(self.fails) else { return text.replace("{count}", self.fails.trim_start_matches('=')) };
+        let number = errno as i32;
+        // "File exists (os error 17)"
+        let error = io::Error::from(errno).to_string().replace(&format!(" (os error {number})"), "");
+        text.replace("{error}", &format!("{error} ({number})")).replace("{errno}", &format!("{number},{error}")).replace("{text}", &error)
     }
 }
 
-/// "udpserver (server in two-clients): recvfrom fails with EINTR, call 2 of that name".
+/// "udpserver (server in two-clients): recvfrom EINTR, call 2 of that name".
 impl Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.fails {
-            Fails::With(errno) => write!(f, "{} fails with {errno:?}", self.row)?,
-            Fails::Returns(count) => write!(f, "{} returns {count}", self.row)?,
-        }
-        write!(f, ", call {} of that name", self.when)
+        write!(f, "{} {}, call {} of that name", self.row, self.fails, self.when)
     }
 }
 
@@ -585,11 +455,11 @@ mod tests {
         let row = row(&format!("{HEAD}\trecvfrom\teach\tEINTR =1 +write=ENOSPC\tgoes on\tn={{count}} {{errno}}\t-")).unwrap();
         let trace = trace();
         let faults = row.in_trace(Some(&trace));
-        let injections: Vec<_> = faults.iter().map(|fault| fault.injections().join(" ")).collect();
-        assert_eq!(injections[0], "inject=recvfrom:error=EINTR:when=1 inject=write:error=ENOSPC:when=2");
-        assert_eq!(injections[1], "inject=recvfrom:error=EINTR:when=2 inject=write:error=ENOSPC:when=3");
-        assert_eq!(injections[2], "inject=recvfrom:retval=1:when=1 inject=write:error=ENOSPC:when=2");
-        assert_eq!((faults[0].lines()[0].notation(), faults[2].lines()[0].notation()), ("n={count} 4,Interrupted system call", "n=1 {errno}"));
+        let injections: Vec<_> = faults.iter().map(|fault| fault.injections.join(" ")).collect();
+        assert_eq!(injections[0], "inject=write:error=ENOSPC:when=2 inject=recvfrom:error=EINTR:when=1");
+        assert_eq!(injections[1], "inject=write:error=ENOSPC:when=3 inject=recvfrom:error=EINTR:when=2");
+        assert_eq!(injections[2], "inject=write:error=ENOSPC:when=2 inject=recvfrom:retval=1:when=1");
+        assert_eq!((faults[0].fill(&row.lines[0]), faults[2].fill(&row.lines[0])), ("n={count} 4,Interrupted system call".into(), "n=1 {errno}".into()));
     }
 
     #[test]
@@ -603,7 +473,7 @@ mod tests {
             (&full[..2] as &[_], "no row for this call of server in two-clients: recvfrom(3) = 1"),
             (&[full[0], full[1], full[2], "bind\teach\tEACCES"], "bind: it makes no such call there"),
             (&["socket\tfirst\tEMFILE", full[1], full[2]], "say 'each'"),
-            (&[full[0], full[1], "recvfrom\tfirst\tEINTR"], "no row for the last time"),
+            (&[full[0], full[1], "recvfrom\tfirst\tEINTR"], "no row for the first or the last time"),
             (&[full[0], full[1], "recvfrom\teach\tENOMEM"], "EINTR is missing"),
         ] {
             assert!(gaps_of(rests).contains(gap), "{rests:?}: {}", gaps_of(rests));
@@ -642,7 +512,7 @@ mod tests {
             let fault = &row.in_trace(Some(&trace))[0];
             let lines: Vec<String> = said.iter().map(|line| (*line).to_owned()).collect();
             let start = Start { who: "client".into(), end: status.map(ExitStatus::from_raw), waits: status.is_none(), call: status.is_none().then_some("recvfrom"), lines, ..Start::default() };
-            let verdict = judge(fault, &start, &part, stderr, since(&trace, fault).unwrap());
+            let verdict = judge(fault, &start, &part, stderr, fault.since(&trace).unwrap());
             assert_eq!(verdict.map(|verdict| verdict.kind), kind, "{end}: {status:?} {said:?}");
             // Another program has all of its row's lines and, if it likes, its scene's.
             let is_said = said.contains(&MESSAGE) && !said.contains(&"send -1") && status != Some(11);

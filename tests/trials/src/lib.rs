@@ -4,7 +4,6 @@
 
 pub mod adversarial;
 pub mod faults;
-pub mod fixes;
 pub mod memory;
 pub mod reverts;
 pub mod sessions;

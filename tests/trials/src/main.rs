@@ -1,5 +1,6 @@
 //! The tool `trials`; `cargo trials help` lists its commands.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,15 +8,15 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use lab::memory::{Tool, can_watch};
-use lab::player::Stdout;
-use lab::programs::{self, Build, PROGRAMS, Profile};
+use lab::player::Options;
+use lab::programs::{self, Cast, PROGRAMS, Side};
 use lab::scene::{self, Scene};
 use lab::strace;
-use trials::adversarial::{self, Case};
+use trials::adversarial;
 use trials::faults::{self, Row};
 use trials::memory;
-use trials::reverts::{self, Bench, Outcome};
-use trials::sessions::{self, Family};
+use trials::reverts::{self, Workspace};
+use trials::sessions::{self, FAMILIES};
 use trials::soak::LOADS;
 use trials::verdict::{Players, Report};
 
@@ -30,17 +31,77 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Makes the programs' calls fail, one after the other
-    Faults(Faults),
+    Faults {
+        #[command(flatten)]
+        which: Which,
+        /// Of the faults in a row of tests/trials/faults.tsv, try only every Nth
+        #[arg(long, value_name = "N", default_value = "1")]
+        every: NonZero<usize>,
+    },
     /// Plays adversarial input: what no well-behaved client, server or shell sends
-    Adversarial(Adversarial),
+    Adversarial {
+        #[command(flatten)]
+        which: Which,
+        /// Print the cases as scenes, and play nothing
+        #[arg(long)]
+        show: bool,
+        /// Play only every Nth case
+        #[arg(long, value_name = "N", default_value = "1")]
+        every: NonZero<usize>,
+    },
     /// Plays random sessions: what people may type at the terminals of a server and its clients
-    Sessions(Sessions),
+    Sessions {
+        #[command(flatten)]
+        which: Which,
+        /// How many sessions of each server
+        #[arg(long, value_name = "N", default_value_t = 500)]
+        count: usize,
+        /// Random seed: the same number gives the same sessions [default: a new one each time]
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
     /// Plays scenes and adversarial input under memcheck or AddressSanitizer
-    Memory(Memory),
-    /// Sends thousands of messages to each server, and ^C at random moments
-    Soak(Soak),
+    Memory {
+        #[command(flatten)]
+        which: Which,
+        /// The memory checker
+        #[arg(long, default_value = "memcheck")]
+        tool: Tool,
+    },
+    /// Sends thousands of messages to each server
+    Soak {
+        #[command(flatten)]
+        ports: Ports,
+        /// How many messages to send to each
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        messages: usize,
+    },
     /// Undoes each fix, and checks that something notices
-    Reverts(Reverts),
+    Reverts {
+        /// The programs whose fixes to undo [default: all]
+        #[arg(value_name = "PROGRAM")]
+        names: Vec<String>,
+    },
+}
+
+/// What is tried, and where the ports come from.
+#[derive(Args)]
+struct Ports {
+    /// Programs (sessions, soak: servers; adversarial, memory: also PROGRAM/INPUT; memory: also scenes) [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Take the ports from this folder, by file name, instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Which {
+    #[command(flatten)]
+    ports: Ports,
+    /// Also try the C programs in this folder, and compare
+    #[arg(long, value_name = "DIR")]
+    originals: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -49,288 +110,147 @@ fn main() -> ExitCode {
         return lab::exit("lab", lab::sock::run(std::env::args_os().skip(2)));
     }
     let outcome = match Cli::parse().command {
-        Task::Faults(options) => options.run(),
-        Task::Adversarial(options) => options.run(),
-        Task::Sessions(options) => options.run(),
-        Task::Memory(options) => options.run(),
-        Task::Soak(options) => options.run(),
-        Task::Reverts(options) => options.run(),
+        Task::Faults { which, every } => faults(&which, every.get()),
+        Task::Adversarial { which, show, every } => adversarial(&which, show, every.get()),
+        Task::Sessions { which, count, seed } => sessions(&which, count, seed),
+        Task::Memory { which, tool } => memory(&which, tool),
+        Task::Soak { ports, messages } => soak(&ports, messages),
+        Task::Reverts { names } => reverts(&names),
     };
     lab::exit("trials", outcome)
 }
 
-/// Where the programs come from.
-#[derive(Args)]
-struct Source {
-    /// Also try the C programs in this folder, and compare
-    #[arg(long, value_name = "DIR")]
-    originals: Option<PathBuf>,
-    /// Which build of the ports
-    #[arg(long, default_value = "release")]
-    profile: Profile,
-    /// Take the ports from this folder, by file name, instead of building them
-    #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
-}
-
-impl Source {
-    fn players(&self, names: &[&str]) -> Result<Players> {
-        Players::find(names, self.programs.as_deref(), self.profile, self.originals.as_deref())
+impl Which {
+    fn players(&self, names: &[&str], asan: bool) -> Result<Players> {
+        Players::find(names, self.ports.programs.as_deref(), asan, self.originals.as_deref())
     }
 }
 
-/// The programs of these names, or all of them if there is no name.
-fn chosen(names: &[String]) -> Result<Vec<&'static str>> {
-    if let Some(name) = names.iter().find(|name| programs::find(name).is_none()) {
-        bail!("no program is called '{name}'; 'cargo lab list' names them");
+/// Those of `all` with one of these names, or all of them if there is no name.
+fn chosen<'a, T>(names: &[String], all: &'a [T], name_of: impl Fn(&T) -> &'a str) -> Result<Vec<&'a T>> {
+    if let Some(name) = names.iter().find(|name| !all.iter().any(|one| name_of(one) == **name)) {
+        bail!("'{name}' is none of {}", all.iter().map(name_of).collect::<Vec<_>>().join(", "));
     }
-    Ok(PROGRAMS.iter().map(|program| program.name).filter(|program| names.is_empty() || names.iter().any(|name| name == program)).collect())
+    Ok(all.iter().filter(|one| names.is_empty() || names.iter().any(|name| name == name_of(one))).collect())
+}
+
+/// The programs of these names, or all.
+fn programs(names: &[String]) -> Result<Vec<&'static str>> {
+    Ok(chosen(names, &PROGRAMS, |program| program.name)?.iter().map(|program| program.name).collect())
 }
 
 /// Runs something on each program, prints what it has shown, and sums that up; an error if anything is wrong.
-fn each(programs: &[&'static str], players: &Players, details: bool, run: impl Fn(&'static str) -> Result<Report>) -> Result<Report> {
+fn each(programs: &[&'static str], players: &Players, details: bool, run: impl Fn(&'static str) -> Result<Report>) -> Result<usize> {
     let mut all = Report::default();
     for program in programs {
         let report = run(program).with_context(|| (*program).to_owned())?;
         let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
         anstream::println!("{program}: {} tried{in_c}", report.tried);
-        report.in_c.iter().filter(|_| details).for_each(|line| anstream::println!("in C: {line}"));
-        (all.tried, all.signals) = (all.tried + report.tried, all.signals + report.signals);
+        report.in_c.iter().filter(|_| details).for_each(|line| anstream::println!("in C: {line:.400}"));
+        all.tried += report.tried;
         all.wrong.extend(report.wrong);
-        all.c += report.c;
+        all.c.add(report.c);
     }
-    ensure!(all.wrong.is_empty(), "{} results are wrong\n     {}", all.wrong.len(), all.wrong.join("\n     "));
+    conclude(&all, players)
+}
+
+/// How much was tried; an error if anything is wrong.
+fn conclude(report: &Report, players: &Players) -> Result<usize> {
+    ensure!(report.wrong.is_empty(), "{} results are wrong\n     {}", report.wrong.len(), report.wrong.join("\n     "));
     if players.builds.c.is_some() {
-        anstream::println!("in C: {}", all.c);
+        anstream::println!("in C: {}", report.c);
     }
-    Ok(all)
+    Ok(report.tried)
 }
 
-#[derive(Args)]
-struct Faults {
-    /// The programs to try [default: all]
-    #[arg(value_name = "PROGRAM")]
-    names: Vec<String>,
-    /// Try each row of tests/trials/faults.tsv once: its first error, at the first of its times
-    #[arg(long)]
-    once: bool,
-    #[command(flatten)]
-    source: Source,
+fn faults(which: &Which, every: usize) -> Result<()> {
+    strace::available()?;
+    let (scenes, rows, names) = (scene::read_all(programs::root())?, faults::rows(programs::root())?, programs(&which.ports.names)?);
+    let scene_of = |row: &Row| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/trials/faults.tsv: no scene is called {}", row.scene));
+    let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| names.contains(&row.program.as_str())).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
+    let players = which.players(&scene::names(&rows.iter().map(|(_, scene)| *scene).collect::<Vec<_>>()), false)?;
+    let tried = each(&names, &players, !which.ports.names.is_empty(), |name| {
+        let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
+        faults::run(&of_program, &players, every)
+    })?;
+    anstream::println!("{tried} faults: the ports do what tests/trials/faults.tsv says");
+    Ok(())
 }
 
-impl Faults {
-    fn run(&self) -> Result<()> {
-        strace::available()?;
-        let (scenes, rows, chosen) = (scene::read_all(programs::root())?, faults::rows(programs::root())?, chosen(&self.names)?);
-        let scene_of = |row: &Row| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/trials/faults.tsv: no scene is called {}", row.scene));
-        let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| chosen.contains(&row.program.as_str())).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
-        let players = self.source.players(&scene::names(&rows.iter().map(|(_, scene)| *scene).collect::<Vec<_>>()))?;
-        let all = each(&chosen, &players, !self.names.is_empty(), |name| {
-            let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
-            faults::run(&of_program, &players, self.once)
-        })?;
-        anstream::println!("{} faults: the ports do what tests/trials/faults.tsv says; {} of them end by SIGPIPE or SIGINT, as in C", all.tried, all.signals);
-        Ok(())
+fn adversarial(which: &Which, show: bool, every: usize) -> Result<()> {
+    let names = &which.ports.names;
+    let programs = programs(&names.iter().map(|name| name.split('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>())?;
+    let mut cases = adversarial::cases(&programs)?;
+    cases.retain(|case| names.is_empty() || case.is_plain() || names.iter().any(|name| name == case.program || *name == case.scene.name));
+    if show {
+        cases.iter().for_each(|case| anstream::println!("{}", case.text));
+        return Ok(());
     }
+    strace::available()?;
+    let players = which.players(&scene::names(&cases.iter().map(|case| &case.scene).collect::<Vec<_>>()), false)?;
+    let tried = each(&programs, &players, !names.is_empty(), |program| {
+        let of_program = cases.iter().filter(|case| case.program == program).enumerate();
+        let chosen = of_program.filter(|(index, case)| index % every == 0 || case.is_plain());
+        adversarial::run(&chosen.map(|(_, case)| case).collect::<Vec<_>>(), &players)
+    })?;
+    anstream::println!("{tried} cases: the invariants hold in each");
+    Ok(())
 }
 
-#[derive(Args)]
-struct Sessions {
-    /// The servers to try, with their clients [default: all]
-    #[arg(value_enum, value_name = "FAMILY")]
-    families: Vec<Family>,
-    /// How many sessions of each server
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    count: u32,
-    /// Random seed: the same number gives the same sessions [default: a new one each time]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    #[command(flatten)]
-    source: Source,
-}
-
-impl Sessions {
-    fn run(&self) -> Result<()> {
-        strace::available()?;
-        let families = if self.families.is_empty() { &Family::ALL } else { self.families.as_slice() };
-        let players = self.source.players(&families.iter().flat_map(|family| family.programs()).collect::<Vec<_>>())?;
-        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-        for family in families {
-            let server = family.programs().pop().unwrap_or_default();
-            let played = sessions::run(*family, self.count, seed, &players, |played| {
-                if played.sessions % 50 == 0 {
-                    anstream::eprintln!("{server}: {} of {} sessions", played.sessions, self.count);
-                }
-            })
-            .with_context(|| server.to_owned())?;
-            let in_c = if players.builds.c.is_some() { format!(", {} calls the same in C", played.calls) } else { String::new() };
-            anstream::println!("{server}: {} sessions of {} steps in all{in_c} (seed {seed})", played.sessions, played.steps);
-        }
-        Ok(())
+fn sessions(which: &Which, count: usize, seed: Option<u64>) -> Result<()> {
+    strace::available()?;
+    let families = chosen(&which.ports.names, &FAMILIES, |family| family.programs()[0])?;
+    let players = which.players(&families.iter().flat_map(|family| family.programs()).collect::<Vec<_>>(), false)?;
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    for (family, seed) in families.into_iter().zip(seed..) {
+        let server = family.programs()[0];
+        let (steps, calls) = sessions::run(family, count, seed, &players).with_context(|| server.to_owned())?;
+        let in_c = if players.builds.c.is_some() { format!(", {calls} calls the same in C") } else { String::new() };
+        anstream::println!("{server}: {count} sessions of {steps} steps in all{in_c} (seed {seed})");
     }
+    Ok(())
 }
 
-#[derive(Args)]
-struct Adversarial {
-    /// Programs, or cases (PROGRAM/INPUT) [default: all]
-    #[arg(value_name = "PROGRAM|CASE")]
-    names: Vec<String>,
-    /// Print the cases as scenes, and play nothing
-    #[arg(long)]
-    show: bool,
-    /// Play only every Nth case
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    every: usize,
-    /// Print how the C programs differ
-    #[arg(long, requires = "originals")]
-    details: bool,
-    #[command(flatten)]
-    source: Source,
+fn memory(which: &Which, tool: Tool) -> Result<()> {
+    tool.available()?;
+    let names = &which.ports.names;
+    let (scenes, cases) = (scene::read_all(programs::root())?, adversarial::cases(&programs(&[])?)?);
+    let is_named = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
+    let cases = cases.iter().filter(|case| is_named(case.program) || is_named(&case.scene.name)).map(|case| &case.scene);
+    let chosen: Vec<&Scene> = scenes.iter().filter(|scene| is_named(&scene.name)).chain(cases).filter(|scene| can_watch(scene)).collect();
+    ensure!(!chosen.is_empty(), "no scene, program or case is called {}, or strace runs its programs already", names.join(", "));
+    let players = which.players(&scene::names(&chosen), tool == Tool::Asan)?;
+    let starts = conclude(&memory::run(&chosen, tool, &players)?, &players)?;
+    anstream::println!("{} scenes and cases, {starts} starts of programs: nothing found in the ports", chosen.len());
+    Ok(())
 }
 
-impl Adversarial {
-    fn run(&self) -> Result<()> {
-        let programs = chosen(&self.names.iter().map(|name| name.split('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>())?;
-        let mut cases = adversarial::cases(&programs)?;
-        let is_named = |case: &Case| {
-            self.names.is_empty() || self.names.iter().any(|name| name == case.program || *name == case.scene.name || case.scene.name.ends_with("/nothing") || case.scene.name.ends_with("/line-none"))
-        };
-        cases.retain(is_named);
-        if self.show {
-            cases.iter().for_each(|case| anstream::println!("{}", case.text));
-            return Ok(());
-        }
-        strace::available()?;
-        let players = self.source.players(&scene::names(&cases.iter().map(|case| &case.scene).collect::<Vec<_>>()))?;
-        let all = each(&programs, &players, self.details, |program| {
-            // The cases in which nothing happens show what honest partners must see in the others.
-            let of_program = cases.iter().filter(|case| case.program == program).enumerate();
-            let chosen = of_program.filter(|(index, case)| index % self.every == 0 || case.scene.name.ends_with("/line-none"));
-            adversarial::run(&chosen.map(|(_, case)| case).collect::<Vec<_>>(), &players)
-        })?;
-        anstream::println!("{} cases: the invariants hold in each", all.tried);
-        Ok(())
+fn soak(ports: &Ports, messages: usize) -> Result<()> {
+    let loads = chosen(&ports.names, &LOADS, |load| load.program)?;
+    let players = Players::find(&loads.iter().map(|load| load.program).collect::<Vec<_>>(), ports.programs.as_deref(), false, None)?;
+    for load in loads {
+        let scene = load.scene(messages)?;
+        players.isolation.play(&scene, &Cast::new(&scene, &players.builds, Side::Ports), &Options::default(), &mut ())?.as_written()?;
+        anstream::println!("{}: {messages} messages, each answered right", load.program);
     }
+    Ok(())
 }
 
-#[derive(Args)]
-struct Memory {
-    /// Scenes, or programs with their adversarial cases [default: all that do not use strace]
-    #[arg(value_name = "SCENE|PROGRAM|CASE")]
-    names: Vec<String>,
-    /// The memory checker
-    #[arg(long, default_value = "memcheck")]
-    tool: Tool,
-    #[command(flatten)]
-    source: Source,
-}
-
-impl Memory {
-    fn run(&self) -> Result<()> {
-        self.tool.available()?;
-        let (scenes, cases) = (scene::read_all(programs::root())?, adversarial::cases(&chosen(&[])?)?);
-        let of_case = |case: &Case| case.program.to_owned();
-        let all = scenes.iter().map(|scene| (scene, None)).chain(cases.iter().map(|case| (&case.scene, Some(of_case(case)))));
-        let is_named = |(scene, program): &(&Scene, Option<String>)| self.names.is_empty() || self.names.contains(&scene.name) || program.as_ref().is_some_and(|program| self.names.contains(program));
-        let chosen: Vec<(&Scene, bool)> = all.filter(is_named).filter(|(scene, _)| can_watch(scene)).map(|(scene, program)| (scene, program.is_some())).collect();
-        ensure!(!chosen.is_empty(), "no scene or program is called {}, or strace runs its programs already", self.names.join(", "));
-        let names = scene::names(&chosen.iter().map(|(scene, _)| *scene).collect::<Vec<_>>());
-        let mut players = self.source.players(if self.tool == Tool::Asan && self.source.programs.is_none() { &[] } else { &names })?;
-        if players.builds.ports.is_empty() {
-            players.builds.ports = Build { root: programs::root(), profile: Profile::Release, asan: true, quiet: false }.run(&names)?;
-            players.builds.c = self.source.originals.as_ref().map(|folder| programs::originals(folder, &names)).transpose()?;
-        }
-        let report = memory::run(&chosen, self.tool, &players)?;
-        ensure!(report.findings.is_empty(), "{}", report.findings.join("\n     "));
-        for (program, (starts, c)) in &report.programs {
-            let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {c}")).unwrap_or_default();
-            anstream::println!("{program}: {starts} starts{in_c}");
-        }
-        let starts: usize = report.programs.values().map(|(starts, _)| starts).sum();
-        anstream::println!("{} scenes and cases, {starts} starts of programs: nothing found in the ports", chosen.len());
-        Ok(())
+fn reverts(names: &[String]) -> Result<()> {
+    let chosen = programs(names)?;
+    let mut reverts = reverts::read(programs::root())?;
+    reverts.retain(|revert| chosen.contains(&revert.fix.program.as_str()));
+    lab::signals::watch();
+    let this = std::env::current_exe()?;
+    let mut workspace = Workspace::new(&this)?;
+    let mut wrong = Vec::new();
+    for (revert, number) in reverts.iter().zip(1..) {
+        lab::signals::check()?;
+        let outcome = workspace.try_out(revert)?;
+        anstream::println!("{number}/{} {}: {} {}", reverts.len(), revert.fix, outcome.unwrap_or("noticed by"), revert.shown);
+        wrong.extend(outcome.map(|_| revert.fix.to_string()));
     }
-}
-
-#[derive(Args)]
-struct Soak {
-    /// The servers to try [default: all six]
-    #[arg(value_name = "PROGRAM")]
-    names: Vec<String>,
-    /// How many messages to send to each
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    messages: usize,
-    /// How many ^C to send to each server that counts
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    interrupts: usize,
-    /// Random seed for the moments of ^C [default: a new one each time]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    #[command(flatten)]
-    source: Source,
-}
-
-impl Soak {
-    fn run(&self) -> Result<()> {
-        if let Some(name) = self.names.iter().find(|name| !LOADS.iter().any(|load| load.program == **name)) {
-            bail!("no server is called '{name}'; they are {}", LOADS.map(|load| load.program).join(", "));
-        }
-        let loads: Vec<_> = LOADS.iter().filter(|load| self.names.is_empty() || self.names.iter().any(|name| name == load.program)).collect();
-        let players = self.source.players(&loads.iter().map(|load| load.program).collect::<Vec<_>>())?;
-        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let mut wrong = Vec::new();
-        for load in loads {
-            let verdict = load.carry(&players, self.messages).with_context(|| load.program.to_owned())?;
-            anstream::println!("{}: {} messages: {}", load.program, self.messages, verdict.as_ref().map_or("each answered right".to_owned(), ToString::to_string));
-            wrong.extend(verdict.map(|verdict| format!("{}: {verdict}", load.program)));
-            if !load.counts() {
-                continue;
-            }
-            for number in 0..self.interrupts {
-                lab::signals::check()?;
-                let verdict = load.interrupt(&players, if number % 2 == 0 { Stdout::File } else { Stdout::Terminal }, &mut rng).with_context(|| load.program.to_owned())?;
-                wrong.extend(verdict.map(|verdict| format!("{}: ^C {number}: {verdict}", load.program)));
-            }
-            anstream::println!("{}: ^C at {} moments", load.program, self.interrupts);
-        }
-        ensure!(wrong.is_empty(), "{} (seed {seed})", wrong.join("\n     "));
-        Ok(())
-    }
-}
-
-#[derive(Args)]
-struct Reverts {
-    /// The programs whose fixes to undo [default: all]
-    #[arg(value_name = "PROGRAM")]
-    names: Vec<String>,
-}
-
-impl Reverts {
-    fn run(&self) -> Result<()> {
-        let chosen = chosen(&self.names)?;
-        let mut reverts = reverts::read(programs::root())?;
-        reverts.retain(|revert| chosen.contains(&revert.fix.program.as_str()));
-        lab::signals::watch();
-        let this = std::env::current_exe()?;
-        let mut bench = Bench::new(&this)?;
-        let mut wrong = Vec::new();
-        for (revert, number) in reverts.iter().zip(1..) {
-            lab::signals::check()?;
-            let fix = format!("{}:{}: {}", revert.fix.program, revert.fix.line, revert.fix.name);
-            let outcome = bench.try_out(revert)?;
-            let said = match outcome {
-                Outcome::Noticed => format!("noticed by {}", revert.shown),
-                Outcome::Unnoticed => format!("NOT NOTICED by {}", revert.shown),
-                Outcome::FailsAnyway => format!("{} also fails with the fix", revert.shown),
-            };
-            anstream::println!("{number}/{} {fix}: {said}", reverts.len());
-            if outcome != Outcome::Noticed {
-                wrong.push(fix);
-            }
-        }
-        ensure!(wrong.is_empty(), "nothing notices when these {} of {} fixes are undone: {}", wrong.len(), reverts.len(), wrong.join("; "));
-        anstream::println!("{} fixes undone one after the other, each noticed", reverts.len());
-        Ok(())
-    }
+    ensure!(wrong.is_empty(), "{} of {} fixes can be undone unnoticed: {}", wrong.len(), reverts.len(), wrong.join("; "));
+    anstream::println!("{} fixes undone one after the other, each noticed", reverts.len());
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! The programs with their memory watched, by valgrind's memcheck or AddressSanitizer, in scenes and with
 //! adversarial input.
 
-use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,43 +8,25 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use crate::verdict::{Kind, Players, Tally};
+use crate::verdict::{Kind, Players, Report, Side, Watch};
 use lab::memory::Tool;
-use lab::player::{Options, Played, Watch};
-use lab::programs::{Cast, Side};
 use lab::scene::Scene;
 
-/// What the tool has found.
-#[derive(Default)]
-pub struct Report {
-    /// Starts of each port, and in how many of the C program's something was found.
-    pub programs: BTreeMap<String, (usize, Tally)>,
-    pub findings: Vec<String>,
-}
-
-/// Plays these scenes, of which those that come with `true` need not be as they are written.
-pub fn run(scenes: &[(&Scene, bool)], tool: Tool, players: &Players) -> Result<Report> {
+/// Plays these scenes, whose programs need not do what they say. The report counts starts of programs.
+pub fn run(scenes: &[&Scene], tool: Tool, players: &Players) -> Result<Report> {
     let mut report = Report::default();
-    for (number, (scene, lenient)) in scenes.iter().enumerate() {
-        let options = Options { watch: Watch::Memory(tool), ..Options::default() };
-        let played = match lenient {
-            true => Played { starts: players.play(scene, Side::Ports, Watch::Memory(tool))?, mismatch: None },
-            false => players.isolation.play(scene, &Cast::new(scene, &players.builds, Side::Ports), &options, &mut ())?,
-        };
-        report.findings.extend(played.mismatch);
-        for start in played.starts {
+    for (scene, number) in scenes.iter().zip(1..) {
+        for start in players.play(scene, Side::Ports, Watch::Memory(tool))? {
             let Some(program) = start.program else { continue };
-            report.programs.entry(program.to_owned()).or_default().0 += 1;
-            report.findings.extend(start.findings.iter().map(|finding| format!("{}: {} ({program}): {finding}", scene.name, start.who)));
+            report.tried += 1;
+            report.wrong.extend(start.findings.iter().map(|finding| format!("{}: {} ({program}): {finding}", scene.name, start.who)));
         }
         if players.builds.c.is_some() {
-            for start in players.play(scene, Side::C, Watch::Memory(tool))? {
-                let Some(program) = start.program else { continue };
-                report.programs.entry(program.to_owned()).or_default().1.count((!start.findings.is_empty()).then_some(Kind::Memory));
-            }
+            let starts = players.play(scene, Side::C, Watch::Memory(tool))?;
+            starts.iter().filter(|start| start.program.is_some()).for_each(|start| report.c.count((!start.findings.is_empty()).then_some(Kind::Memory)));
         }
-        if (number + 1) % 100 == 0 {
-            anstream::eprintln!("{} of {} scenes", number + 1, scenes.len());
+        if number % 100 == 0 {
+            anstream::eprintln!("{number} of {} scenes", scenes.len());
         }
     }
     Ok(report)

@@ -14,10 +14,9 @@ use lab::actor::end_name;
 use lab::player::{Mode, Options};
 pub use lab::player::{Start, Watch};
 pub use lab::programs::Side;
-use lab::programs::{self, Builds, Cast, Profile};
+use lab::programs::{self, Build, Builds, Cast, Profile};
 use lab::sandbox::Isolation;
 use lab::scene::Scene;
-use lab::trace::Trace;
 
 /// How long programs may take to come to rest. C programs may loop at each step, and get less.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,9 +30,10 @@ pub struct Players {
 
 impl Players {
     /// The programs of these names: the ports from a folder, or built; the C programs from `originals`.
-    pub fn find(names: &[&str], ports: Option<&Path>, profile: Profile, originals: Option<&Path>) -> Result<Players> {
+    pub fn find(names: &[&str], ports: Option<&Path>, asan: bool, originals: Option<&Path>) -> Result<Players> {
         let c = originals.map(|folder| programs::originals(folder, names)).transpose()?;
-        let ports = ports.map_or_else(|| programs::build(names, profile), |folder| programs::search(folder, names))?;
+        let build = Build { root: programs::root(), profile: Profile::Release, asan, quiet: false };
+        let ports = ports.map_or_else(|| build.run(names), |folder| programs::search(folder, names))?;
         Ok(Players { isolation: Isolation::enter(true), builds: Builds { ports, c } })
     }
 
@@ -43,7 +43,7 @@ impl Players {
         let options = Options { watch, mode: Mode::Observe(patience), ..Options::default() };
         let mut played = self.isolation.play(scene, &Cast::new(scene, &self.builds, side), &options, &mut ())?.as_written()?;
         for start in &mut played.starts {
-            // strace warns about large counts, on the program's terminal.
+            // strace has something to say of large counts, at the program's terminal.
             start.lines.retain(|line| !line.starts_with("strace: "));
         }
         Ok(played.starts)
@@ -79,13 +79,7 @@ impl Verdict {
 
 impl Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.pad(match self {
-            Kind::Hangs => "hangs",
-            Kind::Loops => "loops",
-            Kind::Crashes => "crashes",
-            Kind::Wrong => "wrong",
-            Kind::Memory => "memory",
-        })
+        f.pad(&format!("{self:?}").to_lowercase())
     }
 }
 
@@ -121,11 +115,8 @@ pub fn terminal(start: &Start) -> Vec<String> {
 }
 
 /// What a program has written to standard error, as its trace has it.
-pub fn stderr_of(start: &Start) -> String {
-    start.traces.first().map(stderr).unwrap_or_default()
-}
-
-fn stderr(trace: &Trace) -> String {
+pub fn stderr(start: &Start) -> String {
+    let Some(trace) = start.traces.first() else { return String::new() };
     let write = Regex::new(r#"^write\((\d+), "((?:[^"\\]|\\.)*)", \d+\) += \d+"#).expect("a regular expression");
     // perror writes to a copy of the descriptor.
     let copy = trace.lines.iter().find_map(|line| Some(line.strip_prefix("dup(2)")?.rsplit_once("= ")?.1));
@@ -133,43 +124,35 @@ fn stderr(trace: &Trace) -> String {
     writes.filter(|found| found[1] == *"2" || copy == Some(&found[1])).map(|found| found[2].replace("\\n", "\n")).collect()
 }
 
-/// What a run on one program has shown.
+/// What a run has shown.
 #[derive(Default)]
 pub struct Report {
     pub tried: usize,
-    /// Of these, how many ended by a signal as in C.
-    pub signals: usize,
     pub wrong: Vec<String>,
     pub c: Tally,
     /// How C differs.
     pub in_c: Vec<String>,
 }
 
-/// How often a program did as it should, and how often something else.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub right: usize,
-    pub wrong: BTreeMap<Kind, usize>,
-}
+/// How often C programs did as the port (`None`), and how often what else.
+#[derive(Default)]
+pub struct Tally(BTreeMap<Option<Kind>, usize>);
 
 impl Tally {
     pub fn count(&mut self, kind: Option<Kind>) {
-        *kind.map_or(&mut self.right, |kind| self.wrong.entry(kind).or_default()) += 1;
+        *self.0.entry(kind).or_default() += 1;
     }
-}
 
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.right += other.right;
-        other.wrong.into_iter().for_each(|(kind, times)| *self.wrong.entry(kind).or_default() += times);
+    pub fn add(&mut self, other: Tally) {
+        other.0.into_iter().for_each(|(kind, times)| *self.0.entry(kind).or_default() += times);
     }
 }
 
 /// "350 as the port, hangs 31, crashes 6".
 impl Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} as the port", self.right)?;
-        self.wrong.iter().try_for_each(|(kind, times)| write!(f, ", {kind} {times}"))
+        write!(f, "{} as the port", self.0.get(&None).unwrap_or(&0))?;
+        self.0.iter().filter_map(|(kind, times)| Some((kind.as_ref()?, times))).try_for_each(|(kind, times)| write!(f, ", {kind} {times}"))
     }
 }
 
@@ -177,15 +160,15 @@ impl Display for Tally {
 mod tests {
     use std::process::ExitStatus;
 
-    use lab::trace::Line;
+    use lab::trace::{Line, Trace};
 
     use super::*;
 
     #[test]
     fn standard_error_is_read_from_the_trace() {
         let lines = [r#"write(1, "x\n", 2) = 2"#, "dup(2) = 5", r#"write(5, "connect: \"a\"\n", 13) = 13"#, r#"write(2, "b", 1) = -1 EIO (Input/output error)"#, r#"write(2, "c\n", 2) = 2"#];
-        let trace = Trace { who: "a".into(), program: "b".into(), lines: lines.map(Line::from).into() };
-        assert_eq!(stderr(&trace), "connect: \\\"a\\\"\nc\n");
+        let traces = vec![Trace { who: "a".into(), program: "b".into(), lines: lines.map(Line::from).into() }];
+        assert_eq!(stderr(&Start { traces, ..Start::default() }), "connect: \\\"a\\\"\nc\n");
     }
 
     #[test]

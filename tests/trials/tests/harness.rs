@@ -1,7 +1,5 @@
-//! The long runs in a small size, by the tool itself, and the tables of fixes; one binary for all.
+//! The long runs in a small size, by the tool itself.
 
-mod count;
-mod fixes;
 // What it has for scenes alone is not used here.
 #[allow(dead_code)]
 #[path = "../../lab/tests/harness/support.rs"]
@@ -13,15 +11,13 @@ use std::process::ExitCode;
 use lab::memory::{self, Tool};
 use lab::programs::{self, Binaries, Build, GROUPS, PROGRAMS, Profile};
 use lab::{scene, strace};
-use libtest_mimic::Trial;
 use tempfile::TempDir;
 use trials::memory::unknown_processor;
+use trials::sessions::FAMILIES;
 use trials::soak::LOADS;
 
 /// The scenes that memcheck, which is slow, watches: one of each group.
 const EXCHANGES: [&str; 5] = ["two-clients", "connected-interrupt", "stream-pair", "datagram-pair", "http-many"];
-
-const FAMILIES: [&str; 6] = ["udp", "connected", "stream", "dgram", "upper", "hello"];
 
 fn main() -> ExitCode {
     let arguments = support::arguments();
@@ -42,23 +38,23 @@ fn main() -> ExitCode {
     let originals = std::env::var("LAB_ORIGINALS").ok();
     let no_originals = originals.is_none().then(|| "LAB_ORIGINALS names no folder of C programs".to_owned());
 
-    let mut trials = fixes::trials();
-    trials.push(Trial::test("count", count::a_count_past_its_largest_value_goes_on));
+    let mut trials = Vec::new();
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
         trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args.iter().map(String::as_str).collect::<Vec<_>>(), &[&folder])));
     };
     for name in names {
-        add(format!("faults/{name}"), &no_strace, &["faults", name, "--once"], &ports);
+        add(format!("faults/{name}"), &no_strace, &["faults", name, "--every", "99"], &ports);
         add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "12"], &ports);
     }
     for family in FAMILIES {
+        let family = family.programs()[0];
         add(format!("sessions/{family}"), &no_strace, &["sessions", family, "--count", "4", "--seed", "1"], &ports);
         let compare = ["sessions", family, "--count", "12", "--seed", "2", "--originals", originals.as_deref().unwrap_or_default()];
         add(format!("sessions/live/{family}"), if no_originals.is_some() { &no_originals } else { &no_strace }, &compare, &ports);
     }
     for load in LOADS {
-        add(format!("soak/{}", load.program), &None, &["soak", load.program, "--messages", "2000", "--interrupts", "40"], &ports);
+        add(format!("soak/{}", load.program), &None, &["soak", load.program, "--messages", "2000"], &ports);
     }
     for name in EXCHANGES {
         add(format!("memcheck/{name}"), &no_memcheck, &["memory", name], &ports);
