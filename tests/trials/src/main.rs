@@ -1,6 +1,6 @@
 //! The tool `trials`; `cargo trials help` tells what it does.
 
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,10 +8,12 @@ use clap::{Args, Parser, Subcommand};
 
 use lab::memory::{Tool, can_watch};
 use lab::player::Stdout;
-use lab::programs::{self, Build, PROGRAMS, Profile};
+use lab::programs::{self, Build, Cast, PROGRAMS, Profile};
+use lab::sandbox::Sandbox;
 use lab::scene::{self, Scene};
 use lab::strace;
 use trials::adversarial::{self, Case};
+use trials::bench::{self, Figures, Size, growth, transports};
 use trials::faults::{self, Row};
 use trials::memory;
 use trials::reverts::{self, Bench, Outcome};
@@ -41,6 +43,9 @@ enum Task {
     Soak(Soak),
     /// Puts each fix back to what C does, and sees that a check notices
     Reverts(Reverts),
+    /// Measures what the ports cost, beside C, std and tokio, and what the sockets cost
+    #[command(after_help = BENCH)]
+    Bench(Measure),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
         Task::Memory(options) => options.run(),
         Task::Soak(options) => options.run(),
         Task::Reverts(options) => options.run(),
+        Task::Bench(options) => options.run(),
     };
     lab::exit("trials", outcome)
 }
@@ -331,6 +337,78 @@ impl Reverts {
         }
         ensure!(wrong.is_empty(), "{} of {} fixes can be put back unnoticed: {}", wrong.len(), reverts.len(), wrong.join("; "));
         anstream::println!("{} fixes put back one after the other, each noticed", reverts.len());
+        Ok(())
+    }
+}
+
+/// What `bench` says at the end of its help.
+const BENCH: &str = "\
+The parts are programs, transports and growth. They take four minutes at most, with --quick half a minute, and the
+time of building. Nothing leaves this machine: the loopback and local sockets are used, on one processor.
+A figure is a median. After it is the ratio to the first of its row, to UDP, or to the smallest, with its
+quartiles; it is called the same if 1.00 lies between these.";
+
+#[derive(Args)]
+struct Measure {
+    /// Parts, or servers whose pairs to measure; none: all parts
+    #[arg(value_name = "PART|PROGRAM")]
+    names: Vec<String>,
+    /// Measure less: fewer rounds, no instructions
+    #[arg(long)]
+    quick: bool,
+    /// Where the raw numbers and the pictures go [default: bench in the target folder]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Measure {
+    fn run(&self) -> Result<()> {
+        let is_wanted = |name: &str| self.names.is_empty() || self.names.iter().any(|wanted| wanted == name);
+        let pairs: Vec<_> = bench::programs::PAIRS.iter().filter(|pair| is_wanted("programs") || pair.names().first().is_some_and(|name| is_wanted(name))).collect();
+        let known = |name: &str| ["programs", "transports", "growth"].contains(&name) || pairs.iter().any(|pair| pair.names().first() == Some(&name));
+        if let Some(name) = self.names.iter().find(|name| !known(name)) {
+            bail!("{name} is no part (programs, transports, growth) and no server");
+        }
+        let mut names: Vec<&str> = pairs.iter().flat_map(|pair| pair.names()).collect();
+        names.extend(growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth")));
+        names.sort_unstable();
+        names.dedup();
+        let this = std::env::current_exe()?;
+        let out = path::absolute(self.out.clone().unwrap_or_else(|| this.ancestors().nth(2).unwrap_or(&this).join("bench")))?;
+        let examples: Vec<String> = pairs.iter().flat_map(|pair| pair.examples()).collect();
+        let examples: Vec<&str> = examples.iter().map(String::as_str).collect();
+        let examples = match &self.source.programs {
+            Some(folder) => programs::look_for(folder, &examples)?,
+            None => Build { root: programs::root(), profile: self.source.profile, asan: false, quiet: false }.examples("trials", &examples)?,
+        };
+        let players = self.source.players(&names)?;
+        let mut cast = Cast::of_ports(&players.builds.ports.into_iter().chain(examples).collect());
+        cast.c = players.builds.c.unwrap_or_default();
+        let (size, machine) = (if self.quick { Size::QUICK } else { Size::FULL }, bench::machine());
+        bench::stay_on_one_processor()?;
+        let mut figures = Figures::default();
+        for (pair, number) in pairs.iter().zip(1..) {
+            anstream::eprintln!("{number}/{} {}", pairs.len(), pair.label());
+            pair.measure(&mut figures, size, &cast, players.isolation)?;
+        }
+        if is_wanted("transports") {
+            anstream::eprintln!("transports");
+            let _sandbox = Sandbox::new(players.isolation, &Cast::default())?;
+            transports::run(&mut figures, size)?;
+        }
+        if is_wanted("growth") {
+            anstream::eprintln!("growth");
+            growth::run(&mut figures, size, &cast, players.isolation)?;
+        }
+        lab::print(&format!("{machine}; all on one processor\n\n{}", figures.tables()));
+        for lack in if pairs.is_empty() { Vec::new() } else { bench::programs::lacks(size) } {
+            anstream::println!("{lack}");
+        }
+        for path in figures.write(&out, &machine)? {
+            anstream::println!("{}", path.display());
+        }
         Ok(())
     }
 }

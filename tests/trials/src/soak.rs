@@ -50,7 +50,7 @@ const HTTP: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length
 /// A server under load.
 pub struct Load {
     pub program: &'static str,
-    arguments: &'static [&'static str],
+    pub arguments: &'static [&'static str],
     kind: Via,
     answer: fn(&str) -> String,
     /// What it prints for a message of this number, if it counts on ^C what it has answered.
@@ -161,12 +161,25 @@ impl Load {
         Ok(self.judge(&mut server, messages, Stdout::File))
     }
 
+    /// The answer to a message.
+    pub fn answer(&self, message: &str) -> String {
+        (self.answer)(message)
+    }
+
+    /// Whether each message has a connection of its own.
+    pub fn connects(&self) -> bool {
+        self.kind == Via::Http
+    }
+
     /// A client's end of a connection. Local ones are bound to long names and short ones in turn.
-    fn connect(&self, number: usize) -> Result<File> {
+    pub fn connect(&self, number: usize) -> Result<File> {
         let socket: OwnedFd = match self.kind {
             Via::Udp(port, _) => udp(port)?.into(),
             Via::Dgram => {
-                let socket = UnixDatagram::bind(format!("{:c<1$}", number, 1 + number % 2 * 90))?;
+                let name = format!("{:c<1$}", number, 1 + number % 2 * 90);
+                // A client before may have left it.
+                let _ = fs::remove_file(&name);
+                let socket = UnixDatagram::bind(name)?;
                 socket.connect(PATH)?;
                 socket.into()
             }
@@ -332,7 +345,7 @@ fn judge_end(prints: Option<fn(&str, usize) -> String>, end: &str, printed: &str
 }
 
 /// How many KiB a process has in memory, counted page by page, and how many descriptors.
-fn size(pid: u32) -> Result<(u64, usize)> {
+pub fn size(pid: u32) -> Result<(u64, usize)> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let rss = text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok());
     Ok((rss.context("no Rss in smaps_rollup")?, fs::read_dir(format!("/proc/{pid}/fd"))?.count()))

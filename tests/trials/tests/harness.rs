@@ -1,5 +1,6 @@
 //! The long runs in a small size, by the tool itself, and the tables of fixes; one binary for all.
 
+mod bench;
 mod count;
 mod fixes;
 // What it has for scenes alone is not used here.
@@ -29,7 +30,16 @@ fn main() -> ExitCode {
     let names = PROGRAMS.map(|program| program.name);
     let build = |name: &str, asan: bool| {
         let folder = folders.path().join(name);
-        let built = if arguments.list { Ok(Binaries::new()) } else { Build { root: programs::root(), profile: Profile::Release, asan, quiet: asan }.run(&names) };
+        let built = || {
+            let release = Build { root: programs::root(), profile: Profile::Release, asan, quiet: asan };
+            let mut binaries = release.run(&names)?;
+            if !asan {
+                // Whether they are fast is no matter here.
+                binaries.extend(Build { profile: Profile::Dev, ..release }.examples("trials", &["std_udp", "tokio_udp"])?);
+            }
+            anyhow::Ok(binaries)
+        };
+        let built = if arguments.list { Ok(Binaries::new()) } else { built() };
         built.map(|binaries| support::collect(&binaries, &folder)).map(|()| folder)
     };
     let ports = build("ports", false).unwrap_or_else(|error| panic!("{error:#}"));
@@ -44,6 +54,8 @@ fn main() -> ExitCode {
 
     let mut trials = fixes::trials();
     trials.push(Trial::test("count", count::a_count_past_its_largest_value_goes_on));
+    let folder = ports.clone();
+    trials.push(support::trial("bench".to_owned(), no_strace.as_deref(), move || bench::figures_are_there_and_ratios_are_theirs(&folder)));
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
         trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args.iter().map(String::as_str).collect::<Vec<_>>(), &[&folder])));
