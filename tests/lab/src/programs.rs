@@ -195,20 +195,14 @@ impl Build<'_> {
         self.built(command, names)
     }
 
-    /// Builds these examples of a package and says where they are.
+    /// Builds the package of the examples and says where these are.
     ///
     /// # Errors
     ///
     /// As [`Build::run`].
-    pub fn examples(&self, package: &str, names: &[&str]) -> Result<Binaries> {
-        if names.is_empty() {
-            return Ok(Binaries::new());
-        }
+    pub fn examples(&self, names: &[&str]) -> Result<Binaries> {
         let mut command = self.cargo();
-        command.args(["--package", package]);
-        for name in names {
-            command.args(["--example", name]);
-        }
+        command.args(["--package", "examples"]);
         self.built(command, names)
     }
 

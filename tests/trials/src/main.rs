@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use lab::memory::{Tool, can_watch};
 use lab::player::Stdout;
-use lab::programs::{self, Build, Cast, PROGRAMS, Profile};
+use lab::programs::{self, Binaries, Build, Cast, PROGRAMS, Profile};
 use lab::sandbox::Sandbox;
 use lab::scene::{self, Scene};
 use lab::strace;
@@ -381,7 +381,8 @@ impl Measure {
         let examples: Vec<&str> = examples.iter().map(String::as_str).collect();
         let examples = match &self.source.programs {
             Some(folder) => programs::look_for(folder, &examples)?,
-            None => Build { root: programs::root(), profile: self.source.profile, asan: false, quiet: false }.examples("trials", &examples)?,
+            None if examples.is_empty() => Binaries::new(),
+            None => Build { root: programs::root(), profile: self.source.profile, asan: false, quiet: false }.examples(&examples)?,
         };
         let players = self.source.players(&names)?;
         let mut cast = Cast::of_ports(&players.builds.ports.into_iter().chain(examples).collect());

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             let mut binaries = release.run(&names)?;
             if !asan {
                 // Whether they are fast is no matter here.
-                binaries.extend(Build { profile: Profile::Dev, ..release }.examples("trials", &["std_udp", "tokio_udp"])?);
+                binaries.extend(Build { profile: Profile::Dev, ..release }.examples(&["std_udp", "tokio_udp"])?);
             }
             anyhow::Ok(binaries)
         };

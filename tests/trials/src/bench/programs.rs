@@ -14,6 +14,8 @@ use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{Figures, LIMIT, Size, What};
 use crate::soak;
@@ -133,7 +135,7 @@ impl Pair {
 
     /// As which of port, C, std and tokio it is there.
     fn who(&self, cast: &Cast) -> Vec<&'static str> {
-        let is_there = |who: &&str| match **who {
+        let is_there = |who: &&'static str| match *who {
             PORT => true,
             C => self.names().iter().all(|name| cast.c.contains_key(*name)),
             _ => self.example.is_some_and(|example| cast.ports.contains_key(&format!("{who}_{example}"))),
@@ -246,8 +248,7 @@ impl Running {
 
     /// Ends it, unless it has ended by itself.
     pub fn kill(self) -> Result<f64> {
-        // SAFETY: the process is our child, or strace's, and was not waited for.
-        self.program().into_iter().for_each(|pid| drop(unsafe { libc::kill(pid, libc::SIGTERM) }));
+        self.signal(Signal::SIGTERM);
         self.end()
     }
 
@@ -255,6 +256,13 @@ impl Running {
     pub fn program(&self) -> Option<i32> {
         let Some(name) = &self.traced else { return Some(self.pid) };
         proc::children(self.pid).into_iter().find(|pid| proc::stat(*pid).is_some_and(|(comm, _)| comm == *name))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.program() {
+            // An error means that it has ended.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
     }
 
     fn is_held(&self) -> bool {
@@ -281,8 +289,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.is_there {
-            // SAFETY: as in `kill`. An error means that it has ended.
-            unsafe { libc::kill(self.program().unwrap_or(self.pid), libc::SIGKILL) };
+            self.signal(Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
             let _ = self.reap();
         }
     }
@@ -352,6 +360,8 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
             if under == Under::Calls {
                 client.until("come to its end", || client.is_held())?;
                 shown.memory[1] = memory(&client);
+                server.iter().try_for_each(Running::wait)?;
+                shown.memory[0] = server.as_ref().and_then(memory);
             }
             shown.cpu += client.end()?;
             shown.logged[1] = read(logs[1])?;
@@ -360,7 +370,8 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
     shown.wall = start.elapsed();
     if let Some(server) = server {
         server.wait()?;
-        shown.memory[0] = memory(&server);
+        // Some have ended by now.
+        shown.memory[0] = shown.memory[0].or_else(|| memory(&server));
         shown.cpu += server.kill()?;
         shown.logged[0] = read(logs[0])?;
     }

@@ -56,7 +56,7 @@ impl Figures {
                 let cells = who.iter().map(|who| self.cell(&what(&pair, quantity, who), &what(&pair, quantity, PORT)));
                 [quantity.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
             };
-            let is_there = |quantity: &&str| self.get(&what(&pair, quantity, PORT)).is_some();
+            let is_there = |quantity: &&'static str| self.get(&what(&pair, quantity, PORT)).is_some();
             let rows: Vec<_> = QUANTITIES.into_iter().flatten().filter(is_there).map(row).collect();
             text += &(table(&[pair].into_iter().chain(who.iter().map(|who| (*who).to_owned())).collect::<Vec<_>>(), &rows) + "\n");
         }
@@ -217,7 +217,7 @@ fn problem(error: impl std::error::Error) -> anyhow::Error {
     anyhow!("{error}")
 }
 
-fn legend<'a, X: plotters::coord::ranged1d::Ranged, Y: plotters::coord::ranged1d::Ranged>(chart: &mut ChartContext<'_, SVGBackend<'a>, Cartesian2d<X, Y>>) -> Result<()> {
+fn legend<'a, X: plotters::coord::ranged1d::Ranged, Y: plotters::coord::ranged1d::Ranged>(chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>) -> Result<()> {
     chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).margin(6).label_font((FONT, 12)).background_style(WHITE.mix(0.8)).draw().map_err(problem)
 }
 

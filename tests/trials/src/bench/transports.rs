@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use std::io::{Error, pipe};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixDatagram;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Instant;
@@ -128,7 +128,10 @@ fn ends(transport: &str, number: usize) -> Result<[End; 2]> {
             Ok([end(one_from.into(), one_to.into()), end(other_from.into(), other_to.into())])
         }
         _ => {
-            let [one, other] = [UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?];
+            let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+            // A port that the kernel has chosen would go when the socket disconnects.
+            let chosen = bind()?.local_addr()?;
+            let [one, other] = [UdpSocket::bind(chosen)?, bind()?];
             let address = |socket: &UdpSocket| -> Result<Box<dyn SockaddrLike>> { Ok(Box::new(SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, socket.local_addr()?.port())))) };
             let (to_one, to_other) = (address(&one)?, address(&other)?);
             // As in the lectures, only the client connects.
