@@ -39,11 +39,14 @@ const START_CALLS: [&str; 2] = ["server: other calls", "client: other calls"];
 const INSTRUCTIONS: [&str; 2] = ["server: instructions per exchange", "client: instructions per exchange"];
 pub const QUANTITIES: [[&str; 2]; 7] = [[TIME, CPU], CALLS, START_CALLS, INSTRUCTIONS, FIRST, MEMORY, SIZE];
 
+/// How often memory is looked at: pages of a file come in groups, by chance.
+const MEMORIES: usize = 7;
+
 /// How long a program is held at its end, for its memory to be looked at.
-const HELD: &str = "inject=exit_group:delay_enter=50000";
+const HELD: &str = "inject=exit_group:delay_enter=20000";
 
 /// How many requests to a server that ends with the first, and the like, are one run.
-const STARTS: usize = 10;
+const STARTS: usize = 5;
 
 /// A server and its client, as command lines.
 pub struct Pair {
@@ -182,8 +185,7 @@ impl Pair {
                     let Some(all) = many.logged[at] else { continue };
                     let each = if most == 1 { all } else { (all - few.logged[at].unwrap_or_default()) / (most - 2) as f64 };
                     add(quantities[at], who, each);
-                    rest.iter().for_each(|rest| add(rest[at], who, all - most as f64 * each));
-                    many.memory[at].into_iter().for_each(|value| add(MEMORY[at], who, value));
+                    rest.iter().filter(|_| most > 1).for_each(|rest| add(rest[at], who, all - most as f64 * each));
                 }
                 Ok(())
             };
@@ -192,6 +194,10 @@ impl Pair {
             }
             if size.instructions && Tool::Memcheck.available().is_ok() {
                 per_exchange(Under::Callgrind, INSTRUCTIONS, None)?;
+            }
+            for _ in 0..if can_trace { size.rounds.min(MEMORIES) } else { 0 } {
+                let memory = run(who, Under::Calls, most)?.memory;
+                MEMORY.iter().zip(memory).for_each(|(quantity, value)| value.into_iter().for_each(|value| add(quantity, who, value)));
             }
             for (quantity, words) in SIZE.iter().zip(self.commands(who)) {
                 let Some(words) = words else { continue };
@@ -269,10 +275,14 @@ impl Running {
         self.program().and_then(proc::blocked_in).is_some_and(|(call, _)| call == libc::SYS_exit_group)
     }
 
+    fn has_ended(&self) -> bool {
+        proc::stat(self.pid).is_none_or(|(_, state)| state == 'Z')
+    }
+
     /// Waits until it waits for a client, is held at its end, or has ended.
     pub fn wait(&self) -> Result<()> {
         let waits = || self.program().is_some_and(|pid| proc::blocked_in(pid).is_some() && proc::stat(pid).is_some_and(|(_, state)| state == 'S'));
-        self.until("wait for a client", || waits() || self.is_held() || proc::stat(self.pid).is_none_or(|(_, state)| state == 'Z'))
+        self.until("wait for a client", || waits() || self.is_held() || self.has_ended())
     }
 
     fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
@@ -358,7 +368,7 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
         Some(words) => {
             let client = Running::start(&under.wrap(words, logs[1]), lines(exchanges)?)?;
             if under == Under::Calls {
-                client.until("come to its end", || client.is_held())?;
+                client.until("end", || client.is_held() || client.has_ended())?;
                 shown.memory[1] = memory(&client);
                 server.iter().try_for_each(Running::wait)?;
                 shown.memory[0] = server.as_ref().and_then(memory);
@@ -370,8 +380,10 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
     shown.wall = start.elapsed();
     if let Some(server) = server {
         server.wait()?;
-        // Some have ended by now.
-        shown.memory[0] = shown.memory[0].or_else(|| memory(&server));
+        if under == Under::Calls {
+            // Some have ended by now.
+            shown.memory[0] = shown.memory[0].or_else(|| memory(&server));
+        }
         shown.cpu += server.kill()?;
         shown.logged[0] = read(logs[0])?;
     }
