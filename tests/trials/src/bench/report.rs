@@ -157,7 +157,7 @@ impl Figures {
             .y_label_area_size(48)
             .build_cartesian_2d(0f64..pairs.len().max(1) as f64, 0f64..most * 1.08)
             .map_err(problem)?;
-        chart.configure_mesh().disable_x_mesh().disable_x_axis().light_line_style(TRANSPARENT).y_desc("µs").label_style((FONT, 12)).draw().map_err(problem)?;
+        chart.configure_mesh().disable_x_mesh().disable_x_axis().light_line_style(TRANSPARENT).y_desc("µs").label_style((FONT, 12)).y_label_formatter(&|y| y.to_string()).draw().map_err(problem)?;
         for (who, colour) in WHO.into_iter().zip(COLOURS) {
             let place = WHO.iter().position(|known| *known == who).unwrap_or_default() as f64 * 0.2 + 0.1;
             let bars = pairs.iter().enumerate().filter_map(|(number, of)| Some((number as f64 + place, spread(of, who)?)));
@@ -192,7 +192,7 @@ impl Figures {
         };
         let (left, right) = area.split_horizontally(430);
         lines(&left, "A message and its answer", "bytes", &series(ROUND_TRIP), true)?;
-        lines(&right, "A message of several, one way", "bytes", &series(ONE_WAY), false)
+        lines(&right, "One of several messages, one way", "bytes", &series(ONE_WAY), false)
     }
 
     fn draw_growth(&self, area: &Area) -> Result<()> {
@@ -234,7 +234,16 @@ fn lines(area: &Area, title: &str, x: &str, all: &[Series], has_legend: bool) ->
         .y_label_area_size(48)
         .build_cartesian_2d((first..last).log_scale(), (least * 0.8..most * if has_legend { 6. } else { 1.2 }).log_scale())
         .map_err(problem)?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(x).y_desc("µs").label_style((FONT, 12)).draw().map_err(problem)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(x)
+        .y_desc("µs")
+        .label_style((FONT, 12))
+        .x_label_formatter(&|x| x.to_string())
+        .y_label_formatter(&|y| y.to_string())
+        .draw()
+        .map_err(problem)?;
     for ((name, points), colour) in all.iter().zip(COLOURS) {
         let drawn = chart.draw_series(LineSeries::new(points.iter().map(|(x, spread)| (*x, spread.median)), colour.stroke_width(2))).map_err(problem)?;
         if has_legend {

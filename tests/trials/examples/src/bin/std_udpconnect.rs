@@ -1,4 +1,8 @@
 //! Lecture 14 with std: `std_udpconnect server`, and `std_udpconnect client 127.0.0.1`.
+//!
+//! What strace shows that the port does not do: the client calls `bind` before `connect`. `send` and `recv` are `sendto`
+//! and `recvfrom` without an address, as in C, but with MSG_NOSIGNAL. Each `println!` is a `write`. Without a server
+//! the client ends with "Connection refused" at `recv`, as the port does. The server closes its socket at "goodbye".
 use std::env::args;
 use std::io::{Error, Result, stdin};
 use std::net::UdpSocket;

@@ -1,4 +1,8 @@
 //! Lecture 7's datagrams with std: `std_unixdata server PATH`, and `std_unixdata client PATH`.
+//!
+//! What strace shows that the port does not do: each message's sender comes with its length (26 bytes here), and the
+//! answer goes to that many bytes. The client's path has its process number in place of `tmpnam`'s random letters, and
+//! is removed at the end (`unlink`); the port leaves it. Each `println!` is a `write`.
 use std::env::{args, temp_dir};
 use std::fs::remove_file;
 use std::io::{Error, Result, stdin};

@@ -1,4 +1,9 @@
 //! Lecture 7's stream with std: `std_unixstream server PATH`, and `std_unixstream client PATH`.
+//!
+//! What strace shows that the port does not do: `read` and `write` on a socket are `recvfrom` and `sendto` with
+//! MSG_NOSIGNAL: a server that is gone is an error (EPIPE), not the signal SIGPIPE. The address has the length of its
+//! path, 9 bytes, where the port passes all 110. The queue of `listen` is as long as the kernel allows (-1). The
+//! listening socket is closed once there is a client: nobody uses it any more.
 use std::env::args;
 use std::fs::remove_file;
 use std::io::{Error, Read, Result, Write, stdin};

@@ -1,4 +1,8 @@
 //! The uppercase pair with std: `std_upper server`, and `std_upper client`.
+//!
+//! What strace shows that the port does not do: `recvfrom` and `sendto` with MSG_NOSIGNAL in place of `read` and `write`.
+//! What it does not show: the client's `bind` and the server's `stat`. In std a stream cannot bind before it connects, so
+//! the client has no path, and the server cannot see whose it is. (tokio's can, without a path: SO_PEERCRED.)
 use std::env::args;
 use std::fs::remove_file;
 use std::io::{Error, Read, Result, Write, stdin, stdout};

@@ -1,4 +1,7 @@
 //! The notes' HTTP server, tcp30_server, with tokio: `tokio_http`.
+//!
+//! What strace shows that the port does not do: `accept4` is called until it finds nobody (EAGAIN), and each connection
+//! goes into the epoll (`epoll_ctl`) and out again. A client that connects and says nothing makes nobody else wait.
 use std::io::Result;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

@@ -1,4 +1,9 @@
 //! Lecture 6 with tokio: `tokio_udp server`, and `tokio_udp client 127.0.0.1`.
+//!
+//! What strace shows that the port does not do: an epoll, an eventfd and a socketpair are made before the socket, which
+//! is SOCK_NONBLOCK. `recvfrom` finds nothing (EAGAIN), then `epoll_wait` waits, then `recvfrom` gets the datagram:
+//! three calls where the port has one. ^C writes a byte into the socketpair and makes the main loop print the count: no
+//! `printf` in a handler. A second thread (`clone3`) reads the client's standard input, and wakes the first by the eventfd.
 use std::env::args;
 use std::io::{Error, Result};
 use std::pin::pin;

@@ -1,4 +1,8 @@
 //! Lecture 7's stream with tokio: `tokio_unixstream server PATH`, and `tokio_unixstream client PATH`.
+//!
+//! What strace shows that the port does not do: `getsockopt` asks for SO_ERROR after the client's `connect`, which does
+//! not wait. Before most `recvfrom` there is an `epoll_wait`, and sometimes a `recvfrom` that finds nothing (EAGAIN). The
+//! listening socket is in the epoll, and leaves it when it is closed.
 use std::env::args;
 use std::fs::remove_file;
 use std::io::{Error, Result};

@@ -1,4 +1,7 @@
 //! The uppercase pair with tokio: `tokio_upper server`, and `tokio_upper client`.
+//!
+//! What strace shows that the port does not do: `getsockopt` with SO_PEERCRED tells the server who its client is. The
+//! kernel noted that at `connect`; no path is looked at, and nobody can put another in its place.
 use std::env::args;
 use std::fs::remove_file;
 use std::io::{Error, Result, Write, stdout};
