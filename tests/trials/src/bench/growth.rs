@@ -34,12 +34,12 @@ fn exchange(load: &Load, clients: usize, waiting: usize, message: &str, times: u
     let connects = load.connects();
     // Odd ones have local names of one length, for the C server does not answer others.
     let connect = |number| load.connect(2 * number + 1);
-    let mut all = (0..if connects { 0 } else { clients }).map(|number| connect(number)).collect::<Result<Vec<_>>>()?;
+    let mut all = (0..if connects { 0 } else { clients }).map(&connect).collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
     for _ in 0..times {
         for first in (0..clients).step_by(waiting) {
             let some = first..clients.min(first + waiting);
-            let mut new = some.clone().filter(|_| connects).map(|number| connect(number)).collect::<Result<Vec<_>>>()?;
+            let mut new = some.clone().filter(|_| connects).map(&connect).collect::<Result<Vec<_>>>()?;
             let some = if connects { &mut new[..] } else { &mut all[some] };
             some.iter_mut().try_for_each(|client| client.write_all(message.as_bytes()))?;
             for client in some {
