@@ -46,7 +46,7 @@ impl Figures {
         self.median(what).map_or("–".to_owned(), |median| number(median) + &ratio.map(|ratio| format!(": {ratio}")).unwrap_or_default())
     }
 
-    /// Rows of cells, each beside that of the first column's `who`, or of the first row's.
+    /// A table for each pair; one of all that are there as more than port and C; and the ports against C.
     fn programs(&self) -> String {
         let what = |of: &str, quantity, who| What { part: "programs", of: of.to_owned(), quantity, at: 0, who };
         let mut text = String::new();
@@ -59,6 +59,15 @@ impl Figures {
             let is_there = |quantity: &&'static str| self.get(&what(&pair, quantity, PORT)).is_some();
             let rows: Vec<_> = QUANTITIES.into_iter().flatten().filter(is_there).map(row).collect();
             text += &(table(&[pair].into_iter().chain(who.iter().map(|who| (*who).to_owned())).collect::<Vec<_>>(), &rows) + "\n");
+        }
+        let compared = PAIRS.iter().filter(|pair| !pair.examples().is_empty()).map(programs::Pair::label).filter(|pair| self.get(&what(pair, programs::TIME, PORT)).is_some());
+        let row = |pair: String| {
+            let cells = WHO.map(|who| self.cell(&what(&pair, programs::TIME, who), &what(&pair, programs::TIME, PORT)));
+            [pair.clone()].into_iter().chain(cells).collect::<Vec<_>>()
+        };
+        let rows: Vec<_> = compared.map(row).collect();
+        if rows.len() > 1 {
+            text += &(table(&[programs::TIME].into_iter().chain(WHO).map(str::to_owned).collect::<Vec<_>>(), &rows) + "\n");
         }
         let mut against = Vec::new();
         for quantity in QUANTITIES.into_iter().flatten() {
