@@ -343,10 +343,12 @@ impl Reverts {
 
 /// What `bench` says at the end of its help.
 const BENCH: &str = "\
-The parts are programs, transports and growth. They take four minutes at most, with --quick half a minute, and the
-time of building. Nothing leaves this machine: the loopback and local sockets are used, on one processor.
-A figure is a median. After it is the ratio to the first of its row, to UDP, or to the smallest, with its
-quartiles; it is called the same if 1.00 lies between these.";
+The parts are programs, transports and growth. All take about four minutes, with --quick half a minute, and the time \
+of building; on a busy machine there are fewer rounds. Nothing leaves this machine: the loopback and local sockets are \
+used, on one processor.
+
+A figure is a median. After it is the ratio to the first of its row, to UDP, or to the smallest, with its quartiles; \
+it is called the same if 1.00 lies between these.";
 
 #[derive(Args)]
 struct Measure {

@@ -24,7 +24,7 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
-    /// At most so many rounds, but at least three; fewer once a part has taken this time.
+    /// At most so many rounds, but at least three; fewer once a pair or a part has taken this time.
     pub rounds: usize,
     pub time: Duration,
     /// Exchanges of one run.
@@ -36,8 +36,8 @@ pub struct Size {
 }
 
 impl Size {
-    pub const FULL: Size = Size { rounds: 25, time: Duration::from_secs(60), exchanges: 3000, watched: 200, instructions: true };
-    pub const QUICK: Size = Size { rounds: 3, time: Duration::from_secs(4), exchanges: 500, watched: 20, instructions: false };
+    pub const FULL: Size = Size { rounds: 25, time: Duration::from_secs(15), exchanges: 3000, watched: 200, instructions: true };
+    pub const QUICK: Size = Size { rounds: 3, time: Duration::from_millis(1500), exchanges: 500, watched: 20, instructions: false };
 
     /// The numbers of the rounds that there is time for.
     pub fn rounds(self) -> impl Iterator<Item = usize> {

@@ -2,7 +2,7 @@
 //! messages, the other receives them and answers with one. Beside them, what the kernel takes at least: a byte
 //! handed over in shared memory, where only `futex` waits and wakes, and a system call that does nothing.
 
-use std::ffi::c_void;
+use std::ffi::{OsString, c_void};
 use std::io::{Error, pipe};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,7 +15,10 @@ use anyhow::{Context, Result, ensure};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrLike, UnixAddr, setsockopt, socketpair, sockopt::ReceiveTimeout};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrLike, UnixAddr, setsockopt, socketpair,
+    sockopt::{ReceiveTimeout, TcpCongestion},
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
@@ -110,8 +113,11 @@ fn ends(transport: &str, number: usize) -> Result<[End; 2]> {
         "TCP" => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let (one, other) = (TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0);
-            one.set_nodelay(true)?;
-            other.set_nodelay(true)?;
+            for end in [&one, &other] {
+                end.set_nodelay(true)?;
+                // bbr, which some machines have, lets large messages wait for a timer.
+                setsockopt(end, TcpCongestion, &OsString::from("reno"))?;
+            }
             both((one.into(), other.into()))
         }
         "local stream" => both(pair(SockType::Stream)?),
@@ -260,12 +266,13 @@ pub fn run(figures: &mut Figures, size: Size) -> Result<()> {
     }
     jobs.push(job(FUTEX, ROUND_TRIP, 1, 0)?);
     jobs.push(job(EMPTY, ROUND_TRIP, 0, 0)?);
-    for _ in size.rounds() {
+    // Many short ones: few of them are interrupted by what else the machine does.
+    for _ in (Size { rounds: 4 * size.rounds, ..size }).rounds() {
         for Job { what, exchange, messages, .. } in &mut jobs {
             signals::check()?;
-            let times = (size.exchanges / 10 / *messages).max(10);
+            let times = (size.exchanges / 50 / *messages).max(8);
             let mut once = || exchange().with_context(|| format!("{}, {} bytes", what.who, what.at));
-            once()?;
+            (0..times / 2).try_for_each(|_| once())?;
             let start = Instant::now();
             (0..times).try_for_each(|_| once())?;
             figures.add(what.clone(), start.elapsed().as_secs_f64() * 1e6 / (times * *messages) as f64);
