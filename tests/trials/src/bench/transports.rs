@@ -2,7 +2,7 @@
 //! messages, the other receives them and answers with one. Beside them, what the kernel takes at least: a byte
 //! handed over in shared memory, where only `futex` waits and wakes, and a system call that does nothing.
 
-use std::ffi::{OsString, c_void};
+use std::ffi::c_void;
 use std::io::{Error, pipe};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,10 +15,7 @@ use anyhow::{Context, Result, ensure};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrLike, UnixAddr, setsockopt, socketpair,
-    sockopt::{ReceiveTimeout, TcpCongestion},
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrLike, UnixAddr, setsockopt, socketpair, sockopt::ReceiveTimeout};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
@@ -113,11 +110,8 @@ fn ends(transport: &str, number: usize) -> Result<[End; 2]> {
         "TCP" => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let (one, other) = (TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0);
-            for end in [&one, &other] {
-                end.set_nodelay(true)?;
-                // bbr, which some machines have, lets large messages wait for a timer.
-                setsockopt(end, TcpCongestion, &OsString::from("reno"))?;
-            }
+            one.set_nodelay(true)?;
+            other.set_nodelay(true)?;
             both((one.into(), other.into()))
         }
         "local stream" => both(pair(SockType::Stream)?),
