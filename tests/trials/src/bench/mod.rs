@@ -36,7 +36,7 @@ pub struct Size {
 }
 
 impl Size {
-    pub const FULL: Size = Size { rounds: 25, time: Duration::from_secs(15), exchanges: 3000, watched: 200, instructions: true };
+    pub const FULL: Size = Size { rounds: 25, time: Duration::from_secs(8), exchanges: 3000, watched: 200, instructions: true };
     pub const QUICK: Size = Size { rounds: 3, time: Duration::from_millis(1500), exchanges: 500, watched: 20, instructions: false };
 
     /// The numbers of the rounds that there is time for.

@@ -63,7 +63,7 @@ impl Figures {
         let compared = PAIRS.iter().filter(|pair| !pair.examples().is_empty()).map(programs::Pair::label).filter(|pair| self.get(&what(pair, programs::TIME, PORT)).is_some());
         let row = |pair: String| {
             let cells = WHO.map(|who| self.cell(&what(&pair, programs::TIME, who), &what(&pair, programs::TIME, PORT)));
-            [pair.clone()].into_iter().chain(cells).collect::<Vec<_>>()
+            [pair.split(',').next().unwrap_or_default().to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
         };
         let rows: Vec<_> = compared.map(row).collect();
         if rows.len() > 1 {
