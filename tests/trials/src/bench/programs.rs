@@ -39,9 +39,6 @@ const START_CALLS: [&str; 2] = ["server: other calls", "client: other calls"];
 const INSTRUCTIONS: [&str; 2] = ["server: instructions per exchange", "client: instructions per exchange"];
 pub const QUANTITIES: [[&str; 2]; 7] = [[TIME, CPU], CALLS, START_CALLS, INSTRUCTIONS, FIRST, MEMORY, SIZE];
 
-/// How often memory is looked at: pages of a file come in groups, by chance.
-const MEMORIES: usize = 7;
-
 /// How long a program is held at its end, for its memory to be looked at.
 const HELD: &str = "inject=exit_group:delay_enter=20000";
 
@@ -195,7 +192,8 @@ impl Pair {
             if size.instructions && Tool::Memcheck.available().is_ok() {
                 per_exchange(Under::Callgrind, INSTRUCTIONS, None)?;
             }
-            for _ in 0..if can_trace { size.rounds.min(MEMORIES) } else { 0 } {
+            // Pages of a file come in groups, by chance.
+            for _ in 0..if can_trace { size.rounds / 3 } else { 0 } {
                 let memory = run(who, Under::Calls, most)?.memory;
                 MEMORY.iter().zip(memory).for_each(|(quantity, value)| value.into_iter().for_each(|value| add(quantity, who, value)));
             }
