@@ -181,12 +181,7 @@ impl Build<'_> {
         if names.is_empty() {
             return Ok(Binaries::new());
         }
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.current_dir(self.root).args(["build", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
-        if self.quiet || !io::stderr().is_terminal() {
-            command.arg("--quiet");
-        }
+        let mut command = self.cargo();
         if self.asan {
             // The option is not stable, and a stable compiler takes it only if told to. A target is
             // named so that it is for the programs, not for what cargo runs to build them; what is built
@@ -197,6 +192,31 @@ impl Build<'_> {
         for name in names {
             command.args(["--package", name]);
         }
+        self.built(command, names)
+    }
+
+    /// Builds the package of the examples and says where these are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Build::run`].
+    pub fn examples(&self, names: &[&str]) -> Result<Binaries> {
+        let mut command = self.cargo();
+        command.args(["--package", "examples"]);
+        self.built(command, names)
+    }
+
+    /// `cargo build`, as it is to be done here.
+    fn cargo(&self) -> Command {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(self.root).args(["build", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
+        if self.quiet || !io::stderr().is_terminal() {
+            command.arg("--quiet");
+        }
+        command
+    }
+
+    fn built(&self, mut command: Command, names: &[&str]) -> Result<Binaries> {
         let output = command.stdin(Stdio::null()).stderr(if self.quiet { Stdio::null() } else { Stdio::inherit() }).output().context("cannot run cargo to build the programs")?;
         if !output.status.success() {
             bail!("cargo could not build {}", names.join(", "));

@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -183,8 +183,8 @@ pub struct Sandbox {
     _covers: Vec<Cover>,
     _turn: Option<UnixDatagram>,
     _folder: Folder,
-    /// The sockets that its programs may leave where everyone else needs the same path.
-    shared: Vec<&'static Path>,
+    /// The sockets of this kind that were there before, where programs leave theirs among everyone's.
+    before: Option<Vec<PathBuf>>,
 }
 
 impl Sandbox {
@@ -197,7 +197,6 @@ impl Sandbox {
     pub fn new(isolation: Isolation, cast: &Cast) -> Result<Sandbox> {
         signals::watch();
         signals::check()?;
-        let mut shared = Vec::new();
         let turn = match isolation {
             Isolation::Namespaces => {
                 new_network()?;
@@ -209,7 +208,6 @@ impl Sandbox {
                 for (path, programs) in PATHS {
                     if let Some(program) = programs.iter().find(|name| cast.ports.contains_key(**name) || cast.c.contains_key(**name)) {
                         clear(Path::new(path), program)?;
-                        shared.push(Path::new(path));
                     }
                 }
                 Some(turn)
@@ -241,7 +239,8 @@ impl Sandbox {
             fs::create_dir_all(folder.path())?;
             bind_mount(".", &folder.path().to_string_lossy())?;
         }
-        Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder, shared })
+        let before = turn.is_some().then(shared_sockets);
+        Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder, before })
     }
 }
 
@@ -249,11 +248,23 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // Out of the folder before it goes; "/" is always there.
         let _ = env::set_current_dir("/");
-        for path in &self.shared {
-            // There may be none.
-            let _ = clear(path, "");
+        if let Some(before) = &self.before {
+            // One that cannot be removed stays.
+            shared_sockets().into_iter().filter(|path| !before.contains(path)).for_each(|path| drop(fs::remove_file(path)));
         }
     }
+}
+
+/// The sockets with the names that programs bind in folders that everyone shares: one of [`PATHS`], a process
+/// number or one of tmpnam's.
+fn shared_sockets() -> Vec<PathBuf> {
+    let is_theirs = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+        is_number || name.starts_with("file") && name.len() == 10 || PATHS.iter().any(|(known, _)| Path::new(known) == path)
+    };
+    let entries = COVERED.iter().flat_map(|(folder, _)| fs::read_dir(folder).into_iter().flatten().flatten());
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).map(|entry| entry.path()).filter(|path| is_theirs(path)).collect()
 }
 
 /// An empty folder in place of another, in our mount namespace.

@@ -1,7 +1,7 @@
 //! The tool `trials`; `cargo trials help` lists its commands.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,10 +9,12 @@ use clap::{Args, Parser, Subcommand};
 
 use lab::memory::{Tool, can_watch};
 use lab::player::Options;
-use lab::programs::{self, Cast, PROGRAMS, Side};
+use lab::programs::{self, Binaries, Build, Cast, PROGRAMS, Profile, Side};
+use lab::sandbox::Sandbox;
 use lab::scene::{self, Scene};
 use lab::strace;
 use trials::adversarial;
+use trials::bench::{self, Figures, Size, growth, transports};
 use trials::faults::{self, Row};
 use trials::memory;
 use trials::reverts::{self, Workspace};
@@ -76,6 +78,18 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 10_000)]
         messages: usize,
     },
+    /// Measures what the ports cost, beside C, std and tokio, and what the sockets cost
+    #[command(after_help = BENCH)]
+    Bench {
+        #[command(flatten)]
+        which: Which,
+        /// Measure less: fewer rounds, no instructions
+        #[arg(long)]
+        quick: bool,
+        /// Where the raw numbers and the pictures go [default: bench in the target folder]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Undoes each fix, and checks that something notices
     Reverts {
         /// The programs whose fixes to undo [default: all]
@@ -87,7 +101,8 @@ enum Task {
 /// What is tried, and where the ports come from.
 #[derive(Args)]
 struct Ports {
-    /// Programs (sessions, soak: servers; adversarial, memory: also PROGRAM/INPUT; memory: also scenes) [default: all]
+    /// Programs (sessions, soak: servers; adversarial, memory: also PROGRAM/INPUT; memory: also scenes; bench: servers
+    /// and parts) [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Take the ports from this folder, by file name, instead of building them
@@ -115,6 +130,7 @@ fn main() -> ExitCode {
         Task::Sessions { which, count, seed } => sessions(&which, count, seed),
         Task::Memory { which, tool } => memory(&which, tool),
         Task::Soak { ports, messages } => soak(&ports, messages),
+        Task::Bench { which, quick, out } => measure(&which, quick, out),
         Task::Reverts { names } => reverts(&names),
     };
     lab::exit("trials", outcome)
@@ -232,6 +248,65 @@ fn soak(ports: &Ports, messages: usize) -> Result<()> {
         let scene = load.scene(messages)?;
         players.isolation.play(&scene, &Cast::new(&scene, &players.builds, Side::Ports), &Options::default(), &mut ())?.as_written()?;
         anstream::println!("{}: {messages} messages, each answered right", load.program);
+    }
+    Ok(())
+}
+
+/// What `bench` says at the end of its help.
+const BENCH: &str = "\
+The parts are programs, transports and growth. All take about four minutes, with --quick half a minute, and the time \
+of building; on a busy machine there are fewer rounds. Nothing leaves this machine: the loopback and local sockets are \
+used, on one processor.
+
+A figure is a median. After it is the ratio to the first of its row, to UDP, or to the smallest, with its quartiles; \
+it is called the same if 1.00 lies between these.";
+
+fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
+    let wanted = &which.ports.names;
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let pairs: Vec<_> = bench::programs::PAIRS.iter().filter(|pair| is_wanted("programs") || pair.names().first().is_some_and(|name| is_wanted(name))).collect();
+    let known = |name: &str| ["programs", "transports", "growth"].contains(&name) || pairs.iter().any(|pair| pair.names().first() == Some(&name));
+    if let Some(name) = wanted.iter().find(|name| !known(name)) {
+        bail!("'{name}' is not a part (programs, transports, growth) and not a server");
+    }
+    let mut names: Vec<&str> = pairs.iter().flat_map(|pair| pair.names()).collect();
+    names.extend(growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth")));
+    names.sort_unstable();
+    names.dedup();
+    let this = std::env::current_exe()?;
+    let out = path::absolute(out.unwrap_or_else(|| this.ancestors().nth(2).unwrap_or(&this).join("bench")))?;
+    let examples: Vec<String> = pairs.iter().flat_map(|pair| pair.examples()).collect();
+    let examples: Vec<&str> = examples.iter().map(String::as_str).collect();
+    let examples = match &which.ports.programs {
+        Some(folder) => programs::look_for(folder, &examples)?,
+        None if examples.is_empty() => Binaries::new(),
+        None => Build { root: programs::root(), profile: Profile::Release, asan: false, quiet: false }.examples(&examples)?,
+    };
+    let players = which.players(&names, false)?;
+    let mut cast = Cast::of_ports(&players.builds.ports.into_iter().chain(examples).collect());
+    cast.c = players.builds.c.unwrap_or_default();
+    let (size, machine) = (if quick { Size::QUICK } else { Size::FULL }, bench::machine());
+    bench::stay_on_one_processor()?;
+    let mut figures = Figures::default();
+    for (pair, number) in pairs.iter().zip(1..) {
+        anstream::eprintln!("{number}/{} {}", pairs.len(), pair.label());
+        pair.measure(&mut figures, size, &cast, players.isolation)?;
+    }
+    if is_wanted("transports") {
+        anstream::eprintln!("transports");
+        let _sandbox = Sandbox::new(players.isolation, &Cast::default())?;
+        transports::run(&mut figures, size)?;
+    }
+    if is_wanted("growth") {
+        anstream::eprintln!("growth");
+        growth::run(&mut figures, size, &cast, players.isolation)?;
+    }
+    lab::print(&format!("{machine}; all on one processor\n\n{}", figures.tables()));
+    for lack in if pairs.is_empty() { Vec::new() } else { bench::programs::lacks(size) } {
+        anstream::println!("{lack}");
+    }
+    for path in figures.write(&out, &machine)? {
+        anstream::println!("{}", path.display());
     }
     Ok(())
 }

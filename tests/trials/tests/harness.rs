@@ -5,6 +5,8 @@
 #[path = "../../lab/tests/harness/support.rs"]
 mod support;
 
+mod bench;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,7 +27,16 @@ fn main() -> ExitCode {
     let names = PROGRAMS.map(|program| program.name);
     let build = |name: &str, asan: bool| {
         let folder = folders.path().join(name);
-        let built = if arguments.list { Ok(Binaries::new()) } else { Build { root: programs::root(), profile: Profile::Release, asan, quiet: asan }.run(&names) };
+        let built = || {
+            let release = Build { root: programs::root(), profile: Profile::Release, asan, quiet: asan };
+            let mut binaries = release.run(&names)?;
+            if !asan {
+                // Whether they are fast does not matter here.
+                binaries.extend(Build { profile: Profile::Dev, ..release }.examples(&["std_udp", "tokio_udp"])?);
+            }
+            anyhow::Ok(binaries)
+        };
+        let built = if arguments.list { Ok(Binaries::new()) } else { built() };
         built.map(|binaries| support::collect(&binaries, &folder)).map(|()| folder)
     };
     let ports = build("ports", false).unwrap_or_else(|error| panic!("{error:#}"));
@@ -38,7 +49,10 @@ fn main() -> ExitCode {
     let originals = std::env::var("LAB_ORIGINALS").ok();
     let no_originals = originals.is_none().then(|| "LAB_ORIGINALS names no folder of C programs".to_owned());
 
-    let mut trials = Vec::new();
+    let folder = ports.clone();
+    let no_strip = support::missing("strip");
+    let bench = move || bench::figures_are_there_and_ratios_are_theirs(&folder);
+    let mut trials = vec![support::trial("bench".to_owned(), no_strace.as_deref().or(no_strip.as_deref()), bench)];
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
         trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args.iter().map(String::as_str).collect::<Vec<_>>(), &[&folder])));

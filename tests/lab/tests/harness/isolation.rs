@@ -50,8 +50,12 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
             trials.push(support::trial(format!("isolation/{what}_refused/{user}"), ignored, move || refused(options, why, as_root, &ports)));
         }
     }
-    let tests: [(&str, Test); 3] =
-        [("a_taken_port_is_named", a_taken_port_is_named), ("a_path_in_the_way_is_named", a_path_in_the_way_is_named), ("labs_without_namespaces_take_turns", labs_take_turns)];
+    let tests: [(&str, Test); 4] = [
+        ("a_taken_port_is_named", a_taken_port_is_named),
+        ("a_path_in_the_way_is_named", a_path_in_the_way_is_named),
+        ("labs_without_namespaces_take_turns", labs_take_turns),
+        ("sockets_that_programs_leave_are_removed", left_sockets_are_removed),
+    ];
     for (name, test) in tests {
         let ports = builds.folder(Profile::Dev);
         trials.push(support::trial(format!("isolation/{name}"), no_namespaces, move || test(&ports)));
@@ -157,6 +161,24 @@ fn a_path_in_the_way_is_named(ports: &Path) -> Result<(), Failed> {
     assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
     let other = support::output(apart(&mut replay("udpclient-usage")?, folder_in_the_way))?;
     assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stderr));
+    Ok(())
+}
+
+/// upperclient leaves a socket with the number of its process in /var/tmp, which another user's could need.
+fn left_sockets_are_removed(ports: &Path) -> Result<(), Failed> {
+    let script = "\"$1\" replay upper-pair --pause 0 --no-namespaces --programs \"$2\" >/dev/null && ls /var/tmp";
+    let mut command = support::command("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports);
+    let empty_folder = || -> io::Result<()> {
+        sandbox::new_network().map_err(io::Error::other)?;
+        let nothing: Option<&str> = None;
+        Ok(mount(Some("tmpfs"), "/var/tmp", Some("tmpfs"), MsFlags::empty(), nothing)?)
+    };
+    let output = support::output(apart(&mut command, empty_folder))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() || !text.is_empty() {
+        return Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
     Ok(())
 }
 
