@@ -5,7 +5,7 @@ use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process;
 use std::sync::Once;
 
@@ -56,11 +56,17 @@ impl Drop for Folder {
     }
 }
 
+/// The folder for temporary files, by a path that holds in every working folder.
+fn temp_dir() -> io::Result<PathBuf> {
+    let folder = env::temp_dir();
+    path::absolute(if folder.as_os_str().is_empty() { Path::new("/tmp") } else { &folder })
+}
+
 /// A folder that nobody else has, for us alone.
 fn new_folder() -> io::Result<PathBuf> {
     let mut number = 0;
     loop {
-        let path = env::temp_dir().join(format!("{PREFIX}{}-{number}", process::id()));
+        let path = temp_dir()?.join(format!("{PREFIX}{}-{number}", process::id()));
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
             outcome => return outcome.map(|()| path),
@@ -70,7 +76,7 @@ fn new_folder() -> io::Result<PathBuf> {
 
 /// Removes our user's folders that nobody owns any more; one that cannot be removed stays.
 fn sweep() {
-    for entry in fs::read_dir(env::temp_dir()).into_iter().flatten().flatten() {
+    for entry in temp_dir().and_then(fs::read_dir).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == getuid().as_raw());
         if is_ours
             && let Ok(owner) = File::open(entry.path().join(OWNER))

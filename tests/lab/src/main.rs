@@ -47,7 +47,10 @@ fn main() -> ExitCode {
 
 fn run(command: &str, args: Vec<OsString>) -> Result<()> {
     match command {
-        "list" => list(),
+        "list" => {
+            takes_nothing("list", &args)?;
+            list()
+        }
         "replay" => replay::run(Args::new("lab replay", replay::HELP, args)),
         "ask" => ask::run(Args::new("lab ask", ask::HELP, args)),
         "read" => read::run(Args::new("lab read", read::HELP, args)),
@@ -58,10 +61,11 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
         "record" => comparison::record(Args::new("lab record", comparison::RECORD_HELP, args)),
         "sockets" => match args.as_slice() {
             [whose] if !whose.to_string_lossy().starts_with('-') => list_sockets(&whose.to_string_lossy()),
-            _ => {
+            [help] if help == "--help" || help == "-h" => {
                 lab::print("Lists the sockets of a running program\n\nUsage: cargo lab sockets PID|PROGRAM\n");
                 Ok(())
             }
+            _ => bail!("the sockets of which program? 'cargo lab sockets PID|PROGRAM' takes one"),
         },
         "sock" => sock::run(args),
         "" | "help" | "--help" | "-h" => {
@@ -69,14 +73,23 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
             Ok(())
         }
         "completions" => {
-            let shell = args.first().map(|shell| shell.to_string_lossy()).unwrap_or_default();
-            print!("{}", completions::script(&shell, &[HELP, replay::HELP, read::HELP, page::HELP, diagram::HELP, comparison::STRACE_HELP, comparison::CHECK_HELP, comparison::RECORD_HELP])?);
+            let [shell] = args.as_slice() else { bail!("for which shell? 'cargo lab completions bash|zsh|fish' takes one") };
+            let shell = shell.to_string_lossy();
+            lab::print(&completions::script(&shell, &[HELP, replay::HELP, read::HELP, page::HELP, diagram::HELP, comparison::STRACE_HELP, comparison::CHECK_HELP, comparison::RECORD_HELP])?);
             Ok(())
         }
         other => {
             let commands = HELP.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
             bail!("no command is called '{other}'; {}", nearest(other, commands).replace("lab list' names", "lab help' lists"))
         }
+    }
+}
+
+/// An error if there are arguments.
+fn takes_nothing(command: &str, args: &[OsString]) -> Result<()> {
+    match args.first() {
+        Some(arg) => bail!("'{}': cargo lab {command} takes no argument", arg.to_string_lossy()),
+        None => Ok(()),
     }
 }
 

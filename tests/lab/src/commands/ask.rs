@@ -38,7 +38,7 @@ pub fn run(mut args: Args) -> Result<()> {
             Long("lang") => language = args.parse("lang")?,
             Long("all") => count = true,
             Long("pause") => pause = Some(args.parse("pause")?),
-            Value(word) => words.push(text(word)?),
+            Value(word) => words.extend(Some(text(word)?).filter(|word| !word.is_empty())),
             other => return Err(unexpected(other, "lab ask")),
         }
     }

@@ -1,5 +1,6 @@
 //! `lab strace`, `lab check` and `lab record`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -279,7 +280,10 @@ pub fn record(mut args: Args) -> Result<()> {
 fn actors_exist(scenes: &[&Scene], actors: &[String]) -> Result<()> {
     let is_there = |name: &String| scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == *name));
     match actors.iter().find(|name| !is_there(name)) {
-        Some(name) => bail!("no actor of these scenes is called '{name}'"),
+        Some(name) => {
+            let actors: BTreeSet<&str> = scenes.iter().flat_map(|scene| &scene.steps).map(|step| step.actor.as_str()).collect();
+            bail!("no actor of these scenes is called '{name}'; they are {}", actors.into_iter().collect::<Vec<_>>().join(", "))
+        }
         None => Ok(()),
     }
 }

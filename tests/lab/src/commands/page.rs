@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::fmt::{self, Write as _};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::num::NonZero;
 use std::path;
@@ -80,6 +80,8 @@ pub fn run(mut args: Args) -> Result<()> {
         Some(output) => path::absolute(output)?,
         None => env::current_exe()?.ancestors().nth(2).context("lab is in the target folder")?.join("page.html"),
     };
+    // That it cannot be written is said before the scenes are played.
+    File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
     let builds = Builds { ports, c: None };
     let all = LANGUAGES.map(|language| questions::read_all(root(), language));
     let all: Vec<Question> = all.into_iter().collect::<Result<Vec<_>>>()?.concat();

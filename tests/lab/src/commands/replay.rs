@@ -122,6 +122,9 @@ pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
             chosen.extend(scene::read_file(Path::new(name))?);
             continue;
         }
+        if name.contains('/') {
+            bail!("{name} is not a file with scenes");
+        }
         let before = chosen.len();
         // A file of the user's own; it need not be a README.
         let all: &Vec<Scene> = match &mut all {
