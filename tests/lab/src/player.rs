@@ -4,6 +4,7 @@
 //! is at rest: asleep, and not having run between two looks. Each wait has a limit.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus};
 use std::str::FromStr;
@@ -33,6 +34,9 @@ pub const TRACE_FOLDER: &str = "trace";
 
 /// What `lab sock` is called in its trace.
 pub const SOCK: &str = "lab sock";
+
+/// `lab` in the working folder, where it is traced.
+const COPY: &str = "./.lab";
 
 /// How many lines of a program are shown, of those that the scene does not have.
 const SHOWN: usize = 100;
@@ -262,11 +266,16 @@ impl Player<'_> {
         let who = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
         // A program of ours is in the working folder; any other is looked for as a shell does.
         let path = |word: &String| match word.as_str() {
+            "lab" if self.options.tools => COPY.to_owned(),
             "lab" => format!("/proc/{}/exe", process::id()),
             _ if programs::find(word).is_some() => self.cast.binary(name, word).display().to_string(),
             _ => self.placeholders.fill(word),
         };
         let mut words: Vec<String> = command.words.iter().map(path).collect();
+        if words.iter().any(|word| word == COPY) && !Path::new(COPY).exists() {
+            // strace may not look at us: in a user namespace we have capabilities, and it has none.
+            fs::copy("/proc/self/exe", COPY).context("cannot copy lab")?;
+        }
         let sock = (self.options.tools && command.is_in_notation()).then_some(SOCK);
         let program = sock.or_else(|| scene::programs_of(command).first().copied());
         let log = program.map(|_| Path::new(TRACE_FOLDER).join(format!("{name}-{nth}")));

@@ -47,7 +47,7 @@ const PATHS: [(&str, [&str; 2]); 3] = [
 const COVERED: [(&str, &str); 2] = [("/tmp", ".tmp"), ("/var/tmp", ".var-tmp")];
 
 /// How long to wait for another scene to leave the stage when there is only one.
-const TURN_LIMIT: Duration = Duration::from_secs(120);
+const TURN_LIMIT: Duration = Duration::from_secs(300);
 
 /// What this process may have for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// If a port or a path is taken by something else, our turn does not come within two minutes, or a signal
+    /// If a port or a path is taken by something else, our turn does not come within five minutes, or a signal
     /// has asked us to end.
     pub fn new(isolation: Isolation, cast: &Cast) -> Result<Sandbox> {
         signals::watch();

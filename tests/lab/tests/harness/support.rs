@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 /// How long a command may take; where scenes take turns, it waits for its own.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// The builds of all programs, each in a folder; they go when this goes.
 pub struct Builds(TempDir);
