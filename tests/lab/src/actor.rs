@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -100,12 +100,6 @@ impl Actor {
     /// The terminal's other end, to poll; `None` once the program's end is closed.
     pub fn terminal(&self) -> Option<BorrowedFd<'_>> {
         (!self.closed).then(|| self.master.as_fd())
-    }
-
-    /// The pipe from its standard output, if it has one, for someone else to read; reading does not
-    /// block.
-    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
     }
 
     /// Takes in what the program has written and whether it has ended.

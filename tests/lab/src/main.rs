@@ -47,10 +47,10 @@ fn main() -> ExitCode {
 
 fn run(command: &str, args: Vec<OsString>) -> Result<()> {
     match command {
-        "list" => {
-            takes_nothing("list", &args)?;
-            list()
-        }
+        "list" => match args.first() {
+            Some(arg) => bail!("'{}': cargo lab list takes no argument", arg.to_string_lossy()),
+            None => list(),
+        },
         "replay" => replay::run(Args::new("lab replay", replay::HELP, args)),
         "ask" => ask::run(Args::new("lab ask", ask::HELP, args)),
         "read" => read::run(Args::new("lab read", read::HELP, args)),
@@ -82,14 +82,6 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
             let commands = HELP.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
             bail!("no command is called '{other}'; {}", nearest(other, commands).replace("lab list' names", "lab help' lists"))
         }
-    }
-}
-
-/// An error if there are arguments.
-fn takes_nothing(command: &str, args: &[OsString]) -> Result<()> {
-    match args.first() {
-        Some(arg) => bail!("'{}': cargo lab {command} takes no argument", arg.to_string_lossy()),
-        None => Ok(()),
     }
 }
 

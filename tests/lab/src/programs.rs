@@ -159,6 +159,15 @@ pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
     Build { root: root(), profile, asan: false, quiet: false }.run(names)
 }
 
+/// These ports: those in this folder, or else built.
+///
+/// # Errors
+///
+/// As [`search`] and [`build`].
+pub fn find_or_build(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binaries> {
+    folder.map_or_else(|| build(names, profile), |folder| search(folder, names))
+}
+
 /// How to build ports.
 #[derive(Debug, Clone, Copy)]
 pub struct Build<'a> {

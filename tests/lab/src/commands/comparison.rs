@@ -86,7 +86,7 @@ pub fn strace(mut args: Args) -> Result<()> {
     if !c_actors.is_empty() && c.is_none() {
         bail!("--c needs the C programs; --originals DIR says where they are");
     }
-    let builds = Builds { ports: find(ports.as_deref(), &names, profile)?, c };
+    let builds = Builds { ports: programs::find_or_build(ports.as_deref(), &names, profile)?, c };
     let lines = |trace: &Trace| if whole { trace.whole() } else { trace.own() };
     let isolation = Isolation::enter(namespaces);
     let (mut differ, mut unexpected) = (false, false);
@@ -114,10 +114,6 @@ pub fn strace(mut args: Args) -> Result<()> {
         (true, false) => bail!("the traces differ, as the scenes say"),
         (false, false) => Ok(()),
     }
-}
-
-fn find(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binaries> {
-    folder.map_or_else(|| programs::build(names, profile), |folder| programs::search(folder, names))
 }
 
 pub const CHECK_HELP: &str = "\

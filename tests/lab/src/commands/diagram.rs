@@ -48,10 +48,7 @@ pub fn run(mut args: Args) -> Result<()> {
     let scenes = choose(&names)?;
     let [scene] = scenes.as_slice() else { bail!("{name} has {} scenes, and a diagram is of one; 'cargo lab list' names them", scenes.len()) };
     strace::available()?;
-    let ports = match &folder {
-        Some(folder) => programs::search(folder, &scene.programs())?,
-        None => programs::build(&scene.programs(), Profile::Dev)?,
-    };
+    let ports = programs::find_or_build(folder.as_deref(), &scene.programs(), Profile::Dev)?;
     let sequence = sequence::play(Isolation::enter(namespaces), scene, &Builds { ports, c: None }, Stacks::Own)?;
     let language = language.unwrap_or_else(|| if mermaid { Language::English } else { Language::of_environment() });
     if mermaid {

@@ -72,16 +72,13 @@ pub fn run(mut args: Args) -> Result<()> {
     }
     let sources = used.iter().zip(in_c).map(|(program, in_c)| Ok((program.name, source(program, in_c)?))).collect::<Result<Vec<_>>>()?;
     let names: Vec<&str> = used.iter().map(|program| program.name).collect();
-    let ports = match &folder {
-        Some(folder) => programs::search(folder, &names)?,
-        None => programs::build(&names, Profile::Dev)?,
-    };
+    let ports = programs::find_or_build(folder.as_deref(), &names, Profile::Dev)?;
     let output = match output {
         Some(output) => path::absolute(output)?,
         None => env::current_exe()?.ancestors().nth(2).context("lab is in the target folder")?.join("page.html"),
     };
     // That it cannot be written is said before the scenes are played.
-    File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
+    File::options().write(true).create(true).truncate(false).open(&output).with_context(|| format!("cannot write {}", output.display()))?;
     let builds = Builds { ports, c: None };
     let all = LANGUAGES.map(|language| questions::read_all(root(), language));
     let all: Vec<Question> = all.into_iter().collect::<Result<Vec<_>>>()?.concat();

@@ -57,10 +57,7 @@ pub fn run(mut args: Args) -> Result<()> {
         strace::available()?;
     }
     let names = scene::names(&scenes.iter().collect::<Vec<_>>());
-    let ports = match &programs_folder {
-        Some(folder) => programs::search(folder, &names)?,
-        None => programs::build(&names, profile)?,
-    };
+    let ports = programs::find_or_build(programs_folder.as_deref(), &names, profile)?;
     let builds = Builds { ports, c: None };
     let pause = Duration::from_millis(pause.unwrap_or(if io::stdout().is_terminal() { 400 } else { 0 }));
     let isolation = Isolation::enter(namespaces);
