@@ -166,7 +166,7 @@ fn a_path_in_the_way_is_named(ports: &Path) -> Result<(), Failed> {
 
 /// upperclient leaves a socket with the number of its process in /var/tmp, which another user's could need.
 fn left_sockets_are_removed(ports: &Path) -> Result<(), Failed> {
-    let script = "\"$1\" replay upper-pair --pause 0 --no-namespaces --programs \"$2\" >/dev/null && ls /var/tmp";
+    let script = "\"$1\" replay upper-alone --pause 0 --no-namespaces --programs \"$2\" >/dev/null && ls /var/tmp";
     let mut command = support::command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports);
     let empty_folder = || -> io::Result<()> {
