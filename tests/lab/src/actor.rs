@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -22,6 +24,9 @@ use crate::scene::{Redirection, expand, notation};
 
 /// How many times a look at a program reads from its terminal.
 const LOOK: usize = 256;
+
+/// How long the kernel may take to end a process that was killed.
+const DEATH_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running program, its terminal, and what it has written there.
 pub struct Actor {
@@ -238,13 +243,21 @@ impl Actor {
         states
     }
 
-    /// Ends it at once, as at the end of a scene that failed. It leads the session of its terminal,
-    /// so that the kernel sends SIGHUP to what it has started.
+    /// Ends it and what it has started at once, as at the end of a scene that failed, and waits until all of
+    /// them are gone: the next scene may need their ports.
     fn kill(&mut self) {
-        if self.end.is_none() {
-            // An error means that it has just ended.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        if self.end.is_some() {
+            return;
+        }
+        let pids: Vec<i32> = self.states().iter().map(ProcState::pid).collect();
+        // Errors mean that one has just ended.
+        for pid in &pids {
+            let _ = signal::kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        let _ = self.child.wait();
+        let start = Instant::now();
+        while pids.iter().any(|pid| proc::stat(*pid).is_some_and(|(_, state)| state != 'Z')) && start.elapsed() < DEATH_LIMIT {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

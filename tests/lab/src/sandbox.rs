@@ -49,6 +49,9 @@ const COVERED: [(&str, &str); 2] = [("/tmp", ".tmp"), ("/var/tmp", ".var-tmp")];
 /// How long to wait for another scene to leave the stage when there is only one.
 const TURN_LIMIT: Duration = Duration::from_secs(300);
 
+/// How long to wait for a port that something else has.
+const PORT_LIMIT: Duration = Duration::from_secs(3);
+
 /// What this process may have for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -306,15 +309,24 @@ fn wait_for_turn() -> Result<UnixDatagram> {
 
 fn check_ports() -> Result<()> {
     for port in UDP_PORTS {
-        if UdpSocket::bind(("0.0.0.0", port)).is_err() {
-            bail!("UDP port {port} is taken{}", by_whom(port));
-        }
+        wait_for("UDP", port, || UdpSocket::bind(("0.0.0.0", port)))?;
     }
     for port in TCP_PORTS {
         time_wait::forget(port)?;
-        if TcpListener::bind(("0.0.0.0", port)).is_err() {
-            bail!("TCP port {port} is taken{}", by_whom(port));
+        wait_for("TCP", port, || TcpListener::bind(("0.0.0.0", port)))?;
+    }
+    Ok(())
+}
+
+/// Waits until a port can be bound: a program that asks a name server, say, has any port for a moment.
+fn wait_for<Socket>(protocol: &str, port: u16, mut bind: impl FnMut() -> io::Result<Socket>) -> Result<()> {
+    let start = Instant::now();
+    while bind().is_err() {
+        if start.elapsed() > PORT_LIMIT {
+            bail!("{protocol} port {port} is taken{}", by_whom(port));
         }
+        signals::check()?;
+        thread::sleep(Duration::from_millis(5));
     }
     Ok(())
 }
@@ -355,6 +367,13 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_for_a_moment_is_waited_for() {
+        let mut answers = [Err(io::ErrorKind::AddrInUse.into()), Ok(())].into_iter();
+        wait_for("UDP", 1, || answers.next().expect("no further attempt")).unwrap();
+        assert!(answers.next().is_none());
+    }
 
     #[test]
     fn a_socket_is_cleared_away_and_nothing_else_is() {

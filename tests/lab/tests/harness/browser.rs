@@ -17,7 +17,7 @@ use crate::support::{self, Running};
 /// How long the browser may take for a command, or a page to be as it should.
 const LIMIT: Duration = Duration::from_secs(20);
 
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -27,6 +27,8 @@ const FLAGS: [&str; 10] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // It asks no name server: a scene beside it could need the port that it asks from.
+    "--host-resolver-rules=MAP * ~NOTFOUND",
     // It ends with its driver.
     "--remote-debugging-pipe",
 ];
