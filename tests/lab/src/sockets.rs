@@ -3,6 +3,8 @@
 //! `/proc/PID/fd` says which descriptors are sockets and gives their inodes; `/proc/PID/net/tcp`,
 //! `udp` and `unix` say what has that inode, in the process's own network namespace.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -60,13 +62,19 @@ const HEADINGS: [&str; 8] = ["fd", "inode", "protocol", "local", "remote", "stat
 /// If there is no such process, or its descriptors are not for us to see.
 pub fn of(pid: i32) -> Result<Vec<Socket>> {
     let read = || -> io::Result<Vec<Socket>> {
-        let sockets = proc::sockets(pid)?;
-        if sockets.is_empty() {
-            return Ok(Vec::new());
+        let mut tables = BTreeMap::new();
+        let mut sockets = Vec::new();
+        for (fd, inode) in proc::sockets(pid)? {
+            let protocol = protocol(pid, fd);
+            // The kernel walks all connections of the machine for a table: only those are read that are needed.
+            let table = match tables.entry(protocol.clone()) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(table_of(pid, &protocol)?),
+            };
+            let seen = table.iter().find(|(known, _)| *known == inode).map_or_else(|| unhashed(protocol), |(_, seen)| seen.clone());
+            sockets.push(Socket { fd, inode, seen });
         }
-        let tables = tables(pid)?;
-        let seen = |inode, fd| tables.iter().find(|(known, _)| *known == inode).map_or_else(|| unhashed(pid, fd), |(_, seen)| seen.clone());
-        Ok(sockets.into_iter().map(|(fd, inode)| Socket { fd, inode, seen: seen(inode, fd) }).collect())
+        Ok(sockets)
     };
     read().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => anyhow!("there is no process {pid}"),
@@ -75,17 +83,13 @@ pub fn of(pid: i32) -> Result<Vec<Socket>> {
     })
 }
 
-/// All sockets of the process's network namespace, by inode.
-fn tables(pid: i32) -> io::Result<Vec<(u64, Seen)>> {
-    let mut seen = Vec::new();
-    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
-        // A kernel without IPv6 has no tables of it.
-        let rows = proc::table(&pid.to_string(), protocol).or_else(|error| if protocol.ends_with('6') { Ok(Vec::new()) } else { Err(error) })?;
-        seen.extend(rows.iter().map(|row| (row.inode, inet(protocol, row))));
+/// The sockets of this protocol in the process's network namespace, by inode.
+fn table_of(pid: i32, protocol: &str) -> io::Result<Vec<(u64, Seen)>> {
+    match protocol {
+        "tcp" | "tcp6" | "udp" | "udp6" => Ok(proc::table(&pid.to_string(), protocol)?.iter().map(|row| (row.inode, inet(protocol, row))).collect()),
+        "unix" => Ok(fs::read_to_string(format!("/proc/{pid}/net/unix"))?.lines().skip(1).filter_map(unix).collect()),
+        _ => Ok(Vec::new()),
     }
-    let text = fs::read_to_string(format!("/proc/{pid}/net/unix"))?;
-    seen.extend(text.lines().skip(1).filter_map(unix));
-    Ok(seen)
 }
 
 fn inet(protocol: &str, row: &proc::Row) -> Seen {
@@ -117,21 +121,26 @@ fn unix(line: &str) -> Option<(u64, Seen)> {
     Some((inode.parse().ok()?, Seen { protocol: protocol.to_owned(), local: local.to_owned(), remote: remote.to_owned(), state, queues: None }))
 }
 
-/// What is in none of the tables: neither bound nor connected, if it is TCP or UDP.
-fn unhashed(pid: i32, fd: i32) -> Seen {
+/// `tcp`, `tcp6`, `udp`, `udp6`, `unix` or what else the kernel calls the protocol of a socket; `?` if it is
+/// not for us to see.
+fn protocol(pid: i32, fd: i32) -> String {
     let path = format!("/proc/{pid}/fd/{fd}\0");
     let mut name = [0u8; 32];
     // SAFETY: both strings end in a NUL, and the name is valid for its length.
     let len = unsafe { libc::getxattr(path.as_ptr().cast(), c"system.sockprotoname".as_ptr(), name.as_mut_ptr().cast(), name.len()) };
-    let name = usize::try_from(len).map(|len| String::from_utf8_lossy(&name[..len]).trim_end_matches('\0').to_lowercase()).unwrap_or_default();
-    let (protocol, state) = match name.as_str() {
-        "tcp" | "udp" => (name.as_str(), "CLOSE"),
-        "tcpv6" => ("tcp6", "CLOSE"),
-        "udpv6" => ("udp6", "CLOSE"),
-        "" => ("?", "?"),
-        other => (other, "?"),
-    };
-    Seen { protocol: protocol.to_owned(), local: "-".to_owned(), remote: "-".to_owned(), state, queues: None }
+    let name = usize::try_from(len).map_or_else(|_| "?".into(), |len| String::from_utf8_lossy(&name[..len]).trim_end_matches('\0').to_lowercase());
+    match name.strip_suffix("v6") {
+        Some(name) => format!("{name}6"),
+        // Linux 5.15 calls streams unix-stream.
+        None if name.starts_with("unix") => "unix".to_owned(),
+        None => name,
+    }
+}
+
+/// What is not in its protocol's table: neither bound nor connected, if it is TCP or UDP.
+fn unhashed(protocol: String) -> Seen {
+    let state = if protocol.starts_with("tcp") || protocol.starts_with("udp") { "CLOSE" } else { "?" };
+    Seen { protocol, local: "-".to_owned(), remote: "-".to_owned(), state, queues: None }
 }
 
 /// The row as a scene states it: `3 tcp 0.0.0.0:9501 - LISTEN`.
