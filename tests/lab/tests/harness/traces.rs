@@ -3,12 +3,12 @@
 //! `golden/...` compares the own calls with those recorded from the C programs. With the
 //! environment variable LAB_ORIGINALS naming a folder of built C programs, `live/...` compares whole
 //! traces, from execve on, with theirs, and `mixed/...` those of C servers with our clients and the
-//! other way round. A test runs `lab check`, for dev and release builds in one go.
+//! other way round. A test runs `lab check`.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use lab::programs::{self, PROGRAMS};
+use lab::programs::{self, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene};
 use libtest_mimic::Trial;
 
@@ -23,28 +23,29 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     for scene in scenes.iter().filter(|scene| !scene.programs().is_empty()) {
         let lacking = machine.no_strace.clone().or_else(|| scene.tools().into_iter().find_map(support::missing));
         let no_originals = c.as_ref().and_then(|c| programs::missing(c, &scene.programs())).map(|missing| format!("no {missing} in LAB_ORIGINALS"));
-        let mut add = |name: String, ignored: Option<String>, options: Vec<&str>| {
+        let mut add = |name: String, ignored: Option<String>, options: Vec<&str>, profiles: &[Profile]| {
             let args: Vec<String> = ["check", &scene.name].into_iter().chain(options).map(str::to_owned).collect();
-            let folders = Builds::PROFILES.map(|profile| builds.folder(profile));
+            let folders: Vec<PathBuf> = profiles.iter().map(|profile| builds.folder(*profile)).collect();
             trials.push(support::trial(name, ignored.as_deref(), move || {
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                support::run(env!("CARGO_BIN_EXE_lab"), &args, &folders.each_ref().map(|folder| folder.as_path()))
+                support::run(env!("CARGO_BIN_EXE_lab"), &args, &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())
             }));
         };
-        // stdio fills its buffer for a file as it does for a pipe.
-        for stdout in ["terminal", "pipe"] {
-            add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout]);
+        // stdio fills its buffer for a file as it does for a pipe. The dev build has the lines of its calls, the
+        // release build the code that the compiler has optimised: each is compared once.
+        for (stdout, profile) in [("terminal", Profile::Dev), ("pipe", Profile::Release)] {
+            add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[profile]);
         }
         let Some(originals) = &originals else { continue };
         let lacking = lacking.or(no_originals);
         for stdout in ["terminal", "pipe", "file"] {
-            add(format!("live/{stdout}/{}", scene.name), lacking.clone(), vec!["--originals", originals, "--stdout", stdout]);
+            add(format!("live/{stdout}/{}", scene.name), lacking.clone(), vec!["--originals", originals, "--stdout", stdout], &Builds::PROFILES);
         }
         // Where the scene shows a fix, what a C program says to a port depends on who is which.
         if !scene.diverges() {
             for (kind, actors) in mixes(scene) {
                 let options = ["--originals", originals.as_str()].into_iter().chain(actors.into_iter().flat_map(|actor| ["--c", actor])).collect();
-                add(format!("mixed/{kind}/{}", scene.name), lacking.clone(), options);
+                add(format!("mixed/{kind}/{}", scene.name), lacking.clone(), options, &Builds::PROFILES);
             }
         }
     }
