@@ -111,9 +111,9 @@ pub fn refusal() -> Option<String> {
 pub fn enter_namespaces() -> Result<()> {
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() {
-        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
+        unshare(CloneFlags::CLONE_NEWNS).context("unshare")?;
     } else {
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).context("unshare")?;
         // We stay who we are, so that a program we start has no capability and permissions hold.
         for (name, text) in [("setgroups", "deny".to_owned()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))] {
             fs::write(format!("/proc/self/{name}"), text).with_context(|| format!("/proc/self/{name}"))?;
@@ -123,7 +123,7 @@ pub fn enter_namespaces() -> Result<()> {
     mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).context("mount")
 }
 
-/// Another network of our own, in which a datagram has reached us.
+/// A network of our own, in which a datagram has reached us.
 pub fn new_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
     loopback_up().context("loopback")?;

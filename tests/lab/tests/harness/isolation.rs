@@ -104,10 +104,10 @@ fn text_of(name: &str) -> String {
     format!("```scene {name}\n{steps}```\n")
 }
 
-/// This command in namespaces of its own, with what `prepare` does there first.
+/// This command in namespaces of its own, a network among them, with what `prepare` does there first.
 pub fn apart(command: &mut Command, prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> &mut Command {
     // SAFETY: glibc keeps malloc usable in the child of a fork.
-    unsafe { command.pre_exec(move || sandbox::enter_namespaces().map_err(io::Error::other).and_then(|()| prepare())) }
+    unsafe { command.pre_exec(move || sandbox::enter_namespaces().and_then(|()| sandbox::new_network()).map_err(io::Error::other).and_then(|()| prepare())) }
 }
 
 fn replay(lab: &Path, ports: &Path, scene: &str) -> Command {
@@ -170,7 +170,6 @@ fn left_sockets_are_removed(ports: &Path) -> Result<(), Failed> {
     let mut command = support::command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports);
     let empty_folder = || -> io::Result<()> {
-        sandbox::new_network().map_err(io::Error::other)?;
         let nothing: Option<&str> = None;
         Ok(mount(Some("tmpfs"), "/var/tmp", Some("tmpfs"), MsFlags::empty(), nothing)?)
     };
@@ -192,7 +191,7 @@ fn labs_take_turns(ports: &Path) -> Result<(), Failed> {
     let (one, two) = (TempDir::new()?, TempDir::new()?);
     let mut command = support::command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports).arg(one.path()).arg(two.path());
-    let output = support::output(apart(&mut command, || sandbox::new_network().map_err(io::Error::other)))?;
+    let output = support::output(apart(&mut command, || Ok(())))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
