@@ -161,10 +161,7 @@ pub fn check(mut args: Args) -> Result<()> {
     // A scene that runs none of our programs has nothing to compare.
     scenes.retain(|scene| !scene.programs().is_empty());
     // First, since the build may take long.
-    let c = originals_folder.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
-    if let (Some(c), Some(folder)) = (&c, &originals_folder) {
-        with_originals(&mut scenes, c, folder)?;
-    }
+    let c = originals_folder.map(|folder| with_originals(&mut scenes, &folder)).transpose()?;
     let names = names(&scenes);
     let ports: Vec<Binaries> = match folders.as_slice() {
         [] => vec![programs::build(&names, profile.unwrap_or(if lines { Profile::Dev } else { Profile::Release }))?],
@@ -248,8 +245,7 @@ pub fn record(mut args: Args) -> Result<()> {
     let all = scene::read_all(programs::root())?;
     let mut scenes = select(&all, &wanted)?;
     scenes.retain(|scene| !scene.programs().is_empty());
-    let c = programs::look_for(&folder, &names(&scenes))?;
-    with_originals(&mut scenes, &c, &folder)?;
+    let c = with_originals(&mut scenes, &folder)?;
     if let Some(why) = sources::unavailable() {
         bail!("{why}; a golden has the line of each call");
     }
@@ -276,17 +272,18 @@ pub fn record(mut args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Removes the scenes whose C programs are missing, and says so; an error if none is left.
-fn with_originals(scenes: &mut Vec<&Scene>, c: &Binaries, folder: &Path) -> Result<()> {
+/// The C programs in this folder. Removes the scenes whose C programs are missing, and says so; an error if none is left.
+fn with_originals(scenes: &mut Vec<&Scene>, folder: &Path) -> Result<Binaries> {
     let all = names(scenes);
+    let c = programs::look_for(folder, &all)?;
     let before = scenes.len();
-    scenes.retain(|scene| programs::missing(c, &scene.programs()).is_none());
-    if let Some(missing) = programs::missing(c, &all) {
+    scenes.retain(|scene| programs::missing(&c, &scene.programs()).is_none());
+    if let Some(missing) = programs::missing(&c, &all) {
         let why = format!("no executable called {missing} under {}", folder.display());
         if scenes.is_empty() {
             bail!("{why}; {ORIGINALS}");
         }
         anstream::eprintln!("{} scenes left out: {why}", before - scenes.len());
     }
-    Ok(())
+    Ok(c)
 }
