@@ -72,12 +72,8 @@ fn no_line_of_a_port_is_too_wide() {
     assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
 
-/// What C has where a port has this size type or this format: program and line, then the port's and C's.
-fn types() -> BTreeMap<(String, usize), (String, String)> {
-    rows("types.tsv").into_iter().map(|([program, _, here, c], line)| ((program, line), (here, c))).collect()
-}
-
-/// What is wrong with the types and formats of a port, if `types` says what C has.
+/// What is wrong with the types and formats of a port. `types` says for a program and a line what type or format the port
+/// has there, and what C has.
 fn unmarked(program: &str, source: &str, types: &BTreeMap<(String, usize), (String, String)>) -> Vec<String> {
     // A cast says itself what C does without a word.
     let cast = Regex::new(r" as (s?size_t|socklen_t)\b").unwrap();
@@ -106,7 +102,7 @@ fn unmarked(program: &str, source: &str, types: &BTreeMap<(String, usize), (Stri
 
 #[test]
 fn each_size_or_sign_that_is_not_cs_is_marked() {
-    let types = types();
+    let types = rows("types.tsv").into_iter().map(|([program, _, here, c], line)| ((program, line), (here, c))).collect::<BTreeMap<_, _>>();
     let source = |program: &Program| fs::read_to_string(root().join(program.source())).unwrap();
     let wrong: Vec<String> = PROGRAMS.iter().flat_map(|program| unmarked(program.name, &source(program), &types)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
