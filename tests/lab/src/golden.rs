@@ -1,7 +1,8 @@
 //! Goldens: the own calls of the C programs in each scene, recorded once, compared at every test.
 //!
 //! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call, signal and
-//! end; before a call is the line of the C program that made it, as in ` 14 socket(...)`. They are written by `cargo lab record` from the C programs, never by hand.
+//! end; before a call is the line of the C program that made it, as in ` 14 socket(...)`. They are written by `cargo lab record` from
+//! the C programs, never by hand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,20 +11,17 @@ use anyhow::{Context, Result};
 
 use crate::player::Stdout;
 use crate::sources::At;
-use crate::trace::{Line, Trace, is_call, know_places};
+use crate::trace::{Line, Trace, is_call};
 
 /// The golden of a scene in which the programs' standard output is of this kind.
 ///
 /// stdio fills its buffer for a file as it does for a pipe, and the goldens are the same.
 pub fn path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
-    root.join("tests/lab/golden").join(kind(stdout)).join(format!("{scene}.trace"))
-}
-
-fn kind(stdout: Stdout) -> &'static str {
-    match stdout {
+    let kind = match stdout {
         Stdout::Terminal => "terminal",
         Stdout::Pipe | Stdout::File => "pipe",
-    }
+    };
+    root.join("tests/lab/golden").join(kind).join(format!("{scene}.trace"))
 }
 
 /// These processes, whose lines are their own calls, as a golden has them.
@@ -33,23 +31,18 @@ pub fn text(traces: &[Trace]) -> String {
         text += &format!("# {}: {}\n", trace.who, trace.program);
         for line in &trace.lines {
             let at = line.at.line.filter(|_| is_call(line)).map_or_else(String::new, |at| at.to_string());
-            text += &if know_places(&trace.lines) { format!("{at:>3} {}\n", line.text) } else { format!("{}\n", line.text) };
+            text += &format!("{at:>3} {}\n", line.text);
         }
     }
     text
 }
 
-/// Writes a golden, or removes it if it would be empty.
+/// Writes a golden.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<()> {
-    if text.is_empty() {
-        // It may not exist.
-        let _ = fs::remove_file(path);
-        return Ok(());
-    }
     let folder = path.parent().context("a golden lies in a folder")?;
     fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).with_context(|| format!("cannot write {}", path.display()))
 }
@@ -66,19 +59,13 @@ pub fn read(path: &Path) -> Result<Vec<Trace>> {
         if let Some((who, program)) = line.strip_prefix("# ").and_then(|head| head.split_once(": ")) {
             traces.push(Trace { who: who.to_owned(), program: program.to_owned(), lines: Vec::new() });
         } else {
-            traces.last_mut().with_context(|| format!("{} does not begin with '# WHO: PROGRAM'", path.display()))?.lines.push(with_place(line));
+            // ` 14 socket(...)`
+            let (trace, (number, text)) = traces.last_mut().zip(line.split_at_checked(4)).with_context(|| format!("{} is not a golden: {line}", path.display()))?;
+            let at = At { line: number.trim().parse().ok(), inside: None };
+            trace.lines.push(Line { text: text.to_owned(), at, ..Line::default() });
         }
     }
     Ok(traces)
-}
-
-/// ` 14 socket(...)` as a line with its place; one without is taken, too.
-fn with_place(text: &str) -> Line {
-    let line = text.trim_start();
-    match line.split_once(' ').map(|(number, rest)| (number.parse(), rest)) {
-        Some((Ok(number), rest)) => Line { text: rest.to_owned(), at: At { line: Some(number), inside: None }, ..Line::default() },
-        _ => line.into(),
-    }
 }
 
 #[cfg(test)]
@@ -90,15 +77,13 @@ mod tests {
         let trace = |who: &str, lines: &[&str]| Trace { who: who.into(), program: "udpserver".into(), lines: lines.iter().map(|line| (*line).into()).collect() };
         let mut traces = [trace("server", &["socket(AF_INET) = 3", "+++ exited with 0 +++"]), trace("server 2", &["--- SIGINT {} ---"])];
         traces[0].lines[0].at.line = Some(17);
-        assert_eq!(text(&traces), "# server: udpserver\n 17 socket(AF_INET) = 3\n    +++ exited with 0 +++\n# server 2: udpserver\n--- SIGINT {} ---\n");
+        assert_eq!(text(&traces), "# server: udpserver\n 17 socket(AF_INET) = 3\n    +++ exited with 0 +++\n# server 2: udpserver\n    --- SIGINT {} ---\n");
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("scene.trace");
         write(&path, &text(&traces)).unwrap();
         let again = read(&path).unwrap();
         assert_eq!(again, traces);
         assert_eq!(again[0].lines.iter().map(|line| line.at.line).collect::<Vec<_>>(), [Some(17), None]);
-        write(&path, "").unwrap();
-        assert!(!path.exists());
         assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("cargo lab record"));
     }
 }

@@ -5,7 +5,6 @@ mod commands;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anstyle::Style;
@@ -105,7 +104,7 @@ fn list() -> Result<()> {
         writeln!(out)?;
     }
     writeln!(out, "{} programs, {} scenes. cargo lab replay SCENE plays one.", PROGRAMS.len(), scenes.len())?;
-    anstream::stdout().write_all(out.as_bytes())?;
+    lab::print(&out);
     Ok(())
 }
 
@@ -119,6 +118,6 @@ fn list_sockets(whose: &str) -> Result<()> {
         writeln!(out, "{dim}{}{dim:#}", lines.next().unwrap_or("has no socket"))?;
         lines.try_for_each(|line| writeln!(out, "{line}"))?;
     }
-    anstream::stdout().write_all(out.as_bytes())?;
+    lab::print(&out);
     Ok(())
 }

@@ -22,6 +22,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 use crate::args::{Args, Long, Short, Value, unexpected};
 use crate::scene::{MOST, expand, notation};
+use crate::terminal::wrap;
 use address::Address;
 use names::{DIRECTIONS, EVENTS, FLAGS, KINDS, OPTIONS, Value as OptionValue, error_text, look_up, look_up_all, names};
 
@@ -251,7 +252,8 @@ impl Shell {
             }
             ("getsockopt", [option]) => {
                 let (level, option, value) = look_up(OPTIONS, option)?;
-                let mut bytes = vec![0_u8; value.size()];
+                // Room for the largest, a time.
+                let mut bytes = [0_u8; 16];
                 let mut len = bytes.len() as socklen_t;
                 let returned = call!(self.getsockopt(fd, level, option, bytes.as_mut_ptr().cast(), &mut len));
                 answer(returned, |_| format!(" {}", value.show(&bytes)))
@@ -386,15 +388,9 @@ fn set_timer(seconds: u32) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) };
 }
 
-/// `words` after `head`, in lines of 80 columns.
-fn wrapped(head: &str, words: &str) -> String {
-    words.split_whitespace().fold(head.to_owned(), |text, word| {
-        let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
-        text + if column + word.len() < 80 { " " } else { "\n  " } + word
-    })
-}
-
 fn help() -> String {
     let commands: String = COMMANDS.iter().map(|(usage, what)| format!("  {usage:<31} {what}\n")).collect();
-    format!("{USAGE}Commands:\n{commands}\n{}\n{}\n\n{NOTES}", wrapped("Flags:", &names(FLAGS, |_| true)), wrapped("Options:", &names(OPTIONS, |_| true)))
+    let flags = wrap(&format!("Flags:{}", names(FLAGS, |_| true)), 80, 2).join("\n");
+    let options = wrap(&format!("Options:{}", names(OPTIONS, |_| true)), 80, 2).join("\n");
+    format!("{USAGE}Commands:\n{commands}\n{flags}\n{options}\n\n{NOTES}")
 }

@@ -136,12 +136,4 @@ mod tests {
         assert_eq!(at("/y/log.c", &with_shared), At::default());
         assert_eq!((shared("/y/lib/log.c"), shared("log.c"), shared("/usr/include/x86_64-linux-gnu/bits/stdio2.h")), (Some("lib/log.c"), Some("log.c"), None));
     }
-
-    #[test]
-    fn frames_are_read() {
-        assert_eq!(frame(STACK[0], "udpclient"), None);
-        assert_eq!(frame(STACK[1], "udpclient"), Some(("main+0x3e6", 0x2536)));
-        assert_eq!(frame(" > /b/udpclient() [0x7f00000000ff]", "udpclient"), Some(("", 0x7f00_0000_00ff)));
-        assert_eq!(frame("write(1, \" > \", 3) = 3", "udpclient"), None);
-    }
 }

@@ -100,31 +100,3 @@ fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_program_is_wrapped() {
-        let wrapped = wrap(&words("./udpclient 127.0.0.1"), &[], Stacks::All, Path::new("log")).join(" ");
-        assert_eq!(wrapped, "strace -DD -ff -q --absolute-timestamps=format:unix,precision:ns -s 65536 -o log -k ./udpclient 127.0.0.1");
-    }
-
-    #[test]
-    fn injections_are_kept() {
-        let wrapped = wrap(&words("strace -qqq -o x -e trace=socket -e inject=socket:error=EMFILE ./udpclient -e"), &[], Stacks::None, Path::new("log")).join(" ");
-        assert_eq!(wrapped, "strace -DD -ff -q --absolute-timestamps=format:unix,precision:ns -s 65536 -o log -e inject=socket:error=EMFILE ./udpclient -e");
-    }
-
-    #[test]
-    fn versions_are_read() {
-        assert_eq!(version("strace -- version 6.1\nCopyright"), Some((6, 1)));
-        assert_eq!(version("strace -- version 4.26-2+b1"), Some((4, 26)));
-        assert_eq!(version("strange"), None);
-    }
-}

@@ -9,9 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use regex_lite::{Captures, Regex};
 
-use crate::mask::{Mask, by_lines_of_text, fold, one_draw, one_look, portable};
+use crate::mask::{Mask, by_lines_of_text, fold, portable, without_repetitions};
 use crate::signals;
 use crate::sources::{At, FRAME, Sources};
 
@@ -22,30 +21,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 const FLOOD: usize = 2000;
 
 /// The calls that the programs make themselves (some architectures have not all of them); the loader's, malloc's and stdio's own are not here.
+#[rustfmt::skip]
 pub const OWN: [&str; 23] = [
-    "accept",
-    "bind",
-    "clone",
-    "close",
-    "connect",
-    "exit_group",
-    "fork",
-    "getpid",
-    "listen",
-    "read",
-    "recvfrom",
-    "rt_sigaction",
-    "rt_sigreturn",
-    "sendto",
-    "setsockopt",
-    "socket",
-    "socketpair",
-    "unlink",
-    "unlinkat",
-    "vfork",
-    "wait4",
-    "write",
-    "writev",
+    "socket", "socketpair", "setsockopt", "bind", "listen", "accept", "connect", "sendto", "recvfrom",
+    "read", "write", "writev", "close", "unlink", "unlinkat",
+    "getpid", "clone", "fork", "vfork", "wait4", "rt_sigaction", "rt_sigreturn", "exit_group",
 ];
 
 /// A call, a signal or an end, masked. Two are equal if their texts are.
@@ -104,8 +84,10 @@ impl Trace {
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<Line> {
-        let mut own: Vec<Line> = without_repetitions(&self.lines[self.start()..]).iter().filter(|line| is_own(line)).map(|line| line.with(portable(line))).collect();
-        renumber(&mut own);
+        // Masked anew: what is masked is numbered from 1 on among these.
+        let mut mask = Mask::default();
+        let lines = without_repetitions(&self.lines[self.start()..]);
+        let mut own: Vec<Line> = lines.iter().filter(|line| is_own(line)).map(|line| line.with(mask.line(&portable(&line.raw)))).collect();
         by_lines_of_text(&mut own);
         own.iter().map(|line| line.with(fold(line))).collect()
     }
@@ -125,33 +107,9 @@ impl Trace {
     }
 }
 
-/// The lines, with those that repeat by chance alone as one.
-fn without_repetitions(lines: &[Line]) -> Vec<Line> {
-    let mut lines = lines.to_vec();
-    one_draw(&mut lines);
-    one_look(&mut lines);
-    lines
-}
-
 /// Whether a line after the loader's part is the program's own.
 pub fn is_own(line: &str) -> bool {
     !is_call(line) || OWN.contains(&name(line))
-}
-
-/// Counts the masked values from 1 again.
-fn renumber(lines: &mut [Line]) {
-    let masked = Regex::new("‹([a-z]+) ([0-9]+)›").expect("a regular expression");
-    let mut seen: Vec<(String, String)> = Vec::new();
-    let mut number = |found: &Captures| {
-        let (kind, old) = (&found[1], &found[2]);
-        let of_kind = |(seen, _): &&(String, String)| seen == kind;
-        let at = seen.iter().filter(of_kind).position(|(_, number)| number == old).unwrap_or_else(|| {
-            seen.push((kind.to_owned(), old.to_owned()));
-            seen.iter().filter(of_kind).count() - 1
-        });
-        format!("‹{kind} {}›", at + 1)
-    };
-    lines.iter_mut().for_each(|line| line.text = masked.replace_all(&line.text, &mut number).into_owned());
 }
 
 /// Whether it is known which lines of the source made these calls.

@@ -16,16 +16,15 @@ use regex_lite::Regex;
 /// C functions for which Rust has another name.
 const SAME: [(&str, &str); 3] = [("bzero", "bzero|zeroed|fill"), ("memset", "memset|zeroed|fill"), ("sprintf", "sprintf|snprintf")];
 
-/// For each program the calls of its original: line, name.
-fn table() -> BTreeMap<String, Vec<(usize, String)>> {
-    let text = fs::read_to_string(root().join("tests/lab/lines.tsv")).expect("tests/lab/lines.tsv is there");
-    let mut table = BTreeMap::<String, Vec<(usize, String)>>::new();
-    for row in text.lines().skip(1) {
-        let [program, line, calls] = row.split('\t').collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("not three columns: {row}"));
-        let line = line.parse().unwrap_or_else(|_| panic!("not a line number: {row}"));
-        table.entry(program.to_owned()).or_default().extend(calls.split(' ').map(|call| (line, call.to_owned())));
-    }
-    table
+/// The rows of a table of `tests/lab`, below its heading: so many columns, of which the second is a line.
+fn rows<const N: usize>(name: &str) -> Vec<([String; N], usize)> {
+    let text = fs::read_to_string(root().join("tests/lab").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let row = |row: &str| {
+        let columns: [String; N] = row.split('\t').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("{name}: not {N} columns: {row}"));
+        let line = columns[1].parse().unwrap_or_else(|_| panic!("{name}: not a line number: {row}"));
+        (columns, line)
+    };
+    text.lines().skip(1).map(row).collect()
 }
 
 /// The lines of a port without what is in strings and comments.
@@ -38,12 +37,16 @@ fn code(program: &Program) -> Vec<String> {
 
 #[test]
 fn calls_are_on_their_originals_lines() {
-    let table = table();
+    // For each program the calls of its original: line, name.
+    let mut table = BTreeMap::<String, Vec<(usize, String)>>::new();
+    for ([program, _, calls], line) in rows("lines.tsv") {
+        table.entry(program).or_default().extend(calls.split(' ').map(|call| (line, call.to_owned())));
+    }
     let mut elsewhere = Vec::new();
     for program in &PROGRAMS {
         let code = code(program);
-        for (line, call) in table.get(program.name).unwrap_or_else(|| panic!("{} is not in lines.tsv", program.name)) {
-            let (call, line) = call.strip_suffix("+1").map_or((call.as_str(), *line), |call| (call, line + 1));
+        for (line, call) in table.remove(program.name).unwrap_or_else(|| panic!("{} is not in lines.tsv", program.name)) {
+            let (call, line) = call.strip_suffix("+1").map_or((call.as_str(), line), |call| (call, line + 1));
             let names = SAME.iter().find(|(name, _)| *name == call).map_or(call, |(_, names)| names);
             let called = Regex::new(&format!(r"\b({names})(::<[^>]*>)?\s*\(")).unwrap();
             if !code.get(line - 1).is_some_and(|code| called.is_match(code)) {
@@ -52,13 +55,7 @@ fn calls_are_on_their_originals_lines() {
         }
     }
     assert!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));
-}
-
-#[test]
-fn the_table_is_of_these_programs() {
-    let mut names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
-    names.sort_unstable();
-    assert_eq!(table().keys().collect::<Vec<_>>(), names);
+    assert!(table.is_empty(), "not our programs: {:?}", table.keys());
 }
 
 /// Two of these fit beside each other in 220 columns.
@@ -75,18 +72,8 @@ fn no_line_of_a_port_is_too_wide() {
     assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
 
-/// What C has where a port has this size type or this format: program and line, then the port's and C's.
-fn types() -> BTreeMap<(String, usize), (String, String)> {
-    let text = fs::read_to_string(root().join("tests/lab/types.tsv")).expect("tests/lab/types.tsv is there");
-    let row = |row: &str| {
-        let [program, line, here, c] = row.split('\t').collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("not four columns: {row}"));
-        let line = line.parse().unwrap_or_else(|_| panic!("not a line number: {row}"));
-        ((program.to_owned(), line), (here.to_owned(), c.to_owned()))
-    };
-    text.lines().skip(1).map(row).collect()
-}
-
-/// What is wrong with the types and formats of a port, if `types` says what C has.
+/// What is wrong with the types and formats of a port. `types` says for a program and a line what type or format the port
+/// has there, and what C has.
 fn unmarked(program: &str, source: &str, types: &BTreeMap<(String, usize), (String, String)>) -> Vec<String> {
     // A cast says itself what C does without a word.
     let cast = Regex::new(r" as (s?size_t|socklen_t)\b").unwrap();
@@ -115,7 +102,7 @@ fn unmarked(program: &str, source: &str, types: &BTreeMap<(String, usize), (Stri
 
 #[test]
 fn each_size_or_sign_that_is_not_cs_is_marked() {
-    let types = types();
+    let types = rows("types.tsv").into_iter().map(|([program, _, here, c], line)| ((program, line), (here, c))).collect::<BTreeMap<_, _>>();
     let source = |program: &Program| fs::read_to_string(root().join(program.source())).unwrap();
     let wrong: Vec<String> = PROGRAMS.iter().flat_map(|program| unmarked(program.name, &source(program), &types)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -19,6 +19,10 @@ fn readmes(language: Language) -> Vec<(String, String)> {
     folders.map(|folder| folder + language.readme()).map(|file| (read(Path::new(&file)), file)).collect()
 }
 
+fn in_both_languages() -> impl Iterator<Item = (String, String)> {
+    [Language::English, Language::Chinese].into_iter().flat_map(readmes)
+}
+
 /// Its text outside blocks.
 fn prose(text: &str) -> String {
     questions::prose(text).into_iter().map(|(_, line)| format!("{line}\n")).collect()
@@ -63,22 +67,20 @@ fn every_question_and_every_claim_is_there_once() {
 
 #[test]
 fn the_scenes_of_the_answers_exist() {
-    let scenes: BTreeSet<String> = scene::read_all(root()).unwrap().into_iter().map(|scene| scene.name).collect();
+    let scenes = scene::read_all(root()).unwrap();
     for question in all(Language::English) {
-        for name in &question.scenes {
-            assert!(scenes.contains(name), "{}:{}: {}: no scene is called {name}", question.file.display(), question.line, question.id);
+        if let Err(why) = scene::select(&scenes, &question.scenes) {
+            panic!("{}:{}: {}: {why}", question.file.display(), question.line, question.id);
         }
     }
 }
 
 #[test]
 fn a_question_has_the_anchor_of_its_id() {
-    for language in [Language::English, Language::Chinese] {
-        for (text, file) in readmes(language) {
-            let anchors = captures(r#"(?m)^<a id="(Q[^"]*)"></a>$"#, &text);
-            let ids = captures(r"(?m)^<details><summary><b>(.*?)</b> ", &text);
-            assert_eq!(anchors, ids, "{file}");
-        }
+    for (text, file) in in_both_languages() {
+        let anchors = captures(r#"(?m)^<a id="(Q[^"]*)"></a>$"#, &text);
+        let ids = captures(r"(?m)^<details><summary><b>(.*?)</b> ", &text);
+        assert_eq!(anchors, ids, "{file}");
     }
 }
 
@@ -133,20 +135,18 @@ fn a_changed_english_text_has_been_looked_at_in_chinese() {
 
 #[test]
 fn every_heading_has_an_anchor_and_every_link_to_one_leads_there() {
-    for language in [Language::English, Language::Chinese] {
-        for (text, file) in readmes(language) {
-            let lines: Vec<&str> = questions::prose(&text).into_iter().map(|(_, line)| line).filter(|line| !line.is_empty()).collect();
-            for pair in lines.windows(2).filter(|pair| pair[1].starts_with("##")) {
-                assert!(pair[0].starts_with("<a id="), "{file}: no <a id> before {}", pair[1]);
-            }
-            for link in captures(r"\]\(([^):]*#[^)]*)\)", &prose(&text)) {
-                let (to, anchor) = link.split_once('#').unwrap();
-                let to = if to.is_empty() { file.clone() } else { Path::new(&file).with_file_name("").join(to).display().to_string() };
-                let text = read(Path::new(&to));
-                let is_heading = |line: &str| line.starts_with('#') && slug(line) == anchor;
-                let is_there = questions::prose(&text).into_iter().any(|(_, line)| line == format!("<a id=\"{anchor}\"></a>") || is_heading(line));
-                assert!(is_there, "{file}: nothing in {to} is called #{anchor}");
-            }
+    for (text, file) in in_both_languages() {
+        let lines: Vec<&str> = questions::prose(&text).into_iter().map(|(_, line)| line).filter(|line| !line.is_empty()).collect();
+        for pair in lines.windows(2).filter(|pair| pair[1].starts_with("##")) {
+            assert!(pair[0].starts_with("<a id="), "{file}: no <a id> before {}", pair[1]);
+        }
+        for link in captures(r"\]\(([^):]*#[^)]*)\)", &prose(&text)) {
+            let (to, anchor) = link.split_once('#').unwrap();
+            let to = if to.is_empty() { file.clone() } else { Path::new(&file).with_file_name("").join(to).display().to_string() };
+            let text = read(Path::new(&to));
+            let is_heading = |line: &str| line.starts_with('#') && slug(line) == anchor;
+            let is_there = questions::prose(&text).into_iter().any(|(_, line)| line == format!("<a id=\"{anchor}\"></a>") || is_heading(line));
+            assert!(is_there, "{file}: nothing in {to} is called #{anchor}");
         }
     }
 }
@@ -159,11 +159,9 @@ fn slug(heading: &str) -> String {
 
 #[test]
 fn no_line_of_a_table_is_wider_than_120_characters() {
-    for language in [Language::English, Language::Chinese] {
-        for (text, file) in readmes(language) {
-            for (number, line) in questions::prose(&text) {
-                assert!(!line.starts_with('|') || line.chars().count() <= 120, "{file}:{number}: {} characters", line.chars().count());
-            }
+    for (text, file) in in_both_languages() {
+        for (number, line) in questions::prose(&text) {
+            assert!(!line.starts_with('|') || line.chars().count() <= 120, "{file}:{number}: {} characters", line.chars().count());
         }
     }
 }

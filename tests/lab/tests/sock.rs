@@ -67,8 +67,6 @@ fn each_call_is_answered_with_what_it_returned() {
         ("socket udp; setsockopt SO_RCVTIMEO 0.2; getsockopt SO_RCVTIMEO; recv", "= 3; = 0; = 0 0.2; = -1 EAGAIN (Resource temporarily unavailable)"),
         ("socket tcp; getsockopt SO_LINGER; setsockopt SO_LINGER 7; getsockopt SO_LINGER; setsockopt SO_LINGER off; getsockopt SO_LINGER", "= 3; = 0 off; = 0; = 0 7; = 0; = 0 off"),
         ("socket udp; setsockopt IP_ADD_MEMBERSHIP 239.1.2.3 127.0.0.1; setsockopt IP_MULTICAST_IF 127.0.0.1; getsockopt IP_MULTICAST_IF", "= 3; = 0; = 0; = 0 127.0.0.1"),
-        ("socket udp; sendto 127.255.255.255:9 x; setsockopt SO_BROADCAST 1; sendto 127.255.255.255:9 x", "= 3; = -1 EACCES (Permission denied); = 0; = 1"),
-        ("socket udp; sendto 127.0.0.1:9 {x*65507}; sendto 127.0.0.1:9 {x*65508}", "= 3; = 65507; = -1 EMSGSIZE (Message too long)"),
     ] {
         assert_eq!(answer(commands), answers, "{commands}");
     }
@@ -101,15 +99,11 @@ fn udp_and_tcp_addresses_come_back() {
 }
 
 #[test]
-fn a_refusal_is_heard_and_the_error_queue_tells_of_it() {
+fn a_refusal_is_heard_and_the_error_queue_tells_of_others() {
     let at = format!("127.0.0.1:{}", free_port());
     let refused = "ECONNREFUSED (Connection refused)";
     assert_eq!(answer(&format!("socket udp; connect {at}; send a; send b; send c; getsockopt SO_ERROR; getsockopt SO_ERROR")), format!("= 3; = 0; = 1; = -1 {refused}; = 1; = 0 {refused}; = 0 0"));
-    assert_eq!(
-        answer(&format!("socket udp; setsockopt IP_RECVERR 1; sendto {at} g1; recvfrom; recvmsg MSG_ERRQUEUE")),
-        format!("= 3; = 0; = 2; = -1 {refused}; = 2 \"g1\" to {at} MSG_ERRQUEUE: {refused}, ICMP type 3 code 3 from 127.0.0.1")
-    );
-    // This error comes from no network.
+    // The scene recverr has the error queue after a refusal. This error comes from no network.
     let answers = answer(&format!("socket udp; setsockopt IP_RECVERR 1; sendto {at} {{x*65508}}; recvmsg MSG_ERRQUEUE"));
     assert!(answers.ends_with(" MSG_ERRQUEUE: EMSGSIZE (Message too long)"), "{answers}");
 }

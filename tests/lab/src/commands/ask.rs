@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anstyle::Style;
 use anyhow::{Result, bail};
@@ -44,23 +43,26 @@ pub fn run(mut args: Args) -> Result<()> {
     }
     let all = questions::read_all(root(), language)?;
     if count {
-        return print(&counts(&all, language));
+        lab::print(&counts(&all, language));
+        return Ok(());
     }
     if words.is_empty() {
         let questions: Vec<&Question> = all.iter().filter(|question| !question.is_claim()).collect();
-        print(&list(&questions))?;
-        return print(match language {
+        lab::print(&list(&questions));
+        lab::print(match language {
             Language::English => "\n'cargo lab ask ID' plays a scene and shows the answer; 'cargo lab ask --all' counts.\n",
             Language::Chinese => "\n'cargo lab ask ID' 演示场景并给出答案，'cargo lab ask --all' 统计。\n",
         });
+        return Ok(());
     }
     let ids = find(&words)?;
     let found: Vec<&Question> = all.iter().filter(|question| ids.contains(&question.id)).collect();
     match found.as_slice() {
         [] => bail!("no question has the id or the words '{}'; 'cargo lab ask' lists the questions", words.join(" ")),
-        [question] => show(question, pause),
-        several => print(&list(several)),
+        [question] => show(question, pause)?,
+        several => lab::print(&list(several)),
     }
+    Ok(())
 }
 
 /// The ids of the questions that have all these words in one of the languages; of the one with this id.
@@ -85,18 +87,19 @@ fn show(question: &Question, pause: Option<u64>) -> Result<()> {
     let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
     let at = format!("{dim}{}:{}{dim:#}", question.file.display(), question.line);
     if question.is_claim() {
-        print(&format!("{bold}{}{bold:#}  {at}\n\n", question.id))?;
+        lab::print(&format!("{bold}{}{bold:#}  {at}\n\n", question.id));
     } else {
-        print(&format!("{bold}{}  {}{bold:#}  {at}\n\n", question.id, question.text))?;
+        lab::print(&format!("{bold}{}  {}{bold:#}  {at}\n\n", question.id, question.text));
     }
     if let Some(scene) = question.scenes.first() {
         let language = if question.language == Language::Chinese { "zh" } else { "en" };
         let pause = pause.map(|pause| ["--pause".to_owned(), pause.to_string()]);
         let args = ["--lang", language, scene].map(str::to_owned).into_iter().chain(pause.into_iter().flatten()).map(Into::into);
         replay::run(Args::new("lab replay", replay::HELP, args))?;
-        print("\n")?;
+        lab::print("\n");
     }
-    print(&format!("{}\n", terminal::filled(&questions::plain(&question.answer))))
+    lab::print(&format!("{}\n", terminal::filled(&questions::plain(&question.answer))));
+    Ok(())
 }
 
 /// One line for each question, under its README.
@@ -128,8 +131,4 @@ fn counts(all: &[Question], language: Language) -> String {
         Language::Chinese => format!("共用到 {scenes} 个场景\n"),
     };
     line(questions, "questions", "个问题") + &line(claims, "claims", "个说法") + &used
-}
-
-fn print(text: &str) -> Result<()> {
-    Ok(anstream::stdout().write_all(text.as_bytes())?)
 }

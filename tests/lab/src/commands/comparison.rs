@@ -17,7 +17,7 @@ use lab::sources;
 use lab::strace::{self, Stacks};
 use lab::trace::{self, Trace};
 
-use super::side::Side as Screen;
+use super::side;
 
 /// How long C programs may take to come to rest where a scene shows a fix.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -76,7 +76,10 @@ pub fn strace(mut args: Args) -> Result<()> {
     if scenes.is_empty() {
         bail!("no scene or program is called '{name}'; {}", nearest(&name, all.iter().flat_map(|scene| scene.programs().into_iter().chain([scene.name.as_str()]))));
     }
-    actors_exist(&scenes, &c_actors)?;
+    let actors: BTreeSet<&str> = scenes.iter().flat_map(|scene| &scene.steps).map(|step| step.actor.as_str()).collect();
+    if let Some(name) = c_actors.iter().find(|name| !actors.contains(name.as_str())) {
+        bail!("no actor of these scenes is called '{name}'; they are {}", actors.into_iter().collect::<Vec<_>>().join(", "));
+    }
     let names = names(&scenes);
     let c = match &originals_folder {
         Some(folder) => Some(originals(folder, &names)?),
@@ -91,11 +94,11 @@ pub fn strace(mut args: Args) -> Result<()> {
     let isolation = Isolation::enter(namespaces);
     let (mut differ, mut unexpected) = (false, false);
     for scene in scenes {
-        let screen = Screen::new(scene);
+        side::heading(scene);
         let wanted = |trace: &Trace| is_file || name == scene.name || trace.program == name;
         if builds.c.is_none() {
             let traces = traces(isolation, scene, &builds, Side::Ports, &options)?;
-            traces.iter().filter(|trace| wanted(trace)).for_each(|trace| screen.show(trace, &lines(trace), false));
+            traces.iter().filter(|trace| wanted(trace)).for_each(|trace| side::show(trace, &lines(trace)));
             continue;
         }
         let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
@@ -104,7 +107,7 @@ pub fn strace(mut args: Args) -> Result<()> {
             let rows = compare::rows(&lines(in_c), &lines(here));
             let divergence = scene.divergence(&in_c.who);
             let judgement = compare::judge(&in_c.own(), &here.own(), divergence);
-            screen.compare(in_c, &rows, divergence, judgement.as_deref());
+            side::compare(in_c, &rows, divergence, judgement.as_deref());
             differ |= rows.iter().any(|row| !matches!(row, Row::Same(..)));
             unexpected |= judgement.is_some();
         }
@@ -158,10 +161,7 @@ pub fn check(mut args: Args) -> Result<()> {
     // A scene that runs none of our programs has nothing to compare.
     scenes.retain(|scene| !scene.programs().is_empty());
     // First, since the build may take long.
-    let c = originals_folder.as_ref().map(|folder| programs::look_for(folder, &names(&scenes))).transpose()?;
-    if let (Some(c), Some(folder)) = (&c, &originals_folder) {
-        with_originals(&mut scenes, c, folder)?;
-    }
+    let c = originals_folder.map(|folder| with_originals(&mut scenes, &folder)).transpose()?;
     let names = names(&scenes);
     let ports: Vec<Binaries> = match folders.as_slice() {
         [] => vec![programs::build(&names, profile.unwrap_or(if lines { Profile::Dev } else { Profile::Release }))?],
@@ -244,8 +244,8 @@ pub fn record(mut args: Args) -> Result<()> {
     strace::available()?;
     let all = scene::read_all(programs::root())?;
     let mut scenes = select(&all, &wanted)?;
-    let c = programs::look_for(&folder, &names(&scenes))?;
-    with_originals(&mut scenes, &c, &folder)?;
+    scenes.retain(|scene| !scene.programs().is_empty());
+    let c = with_originals(&mut scenes, &folder)?;
     if let Some(why) = sources::unavailable() {
         bail!("{why}; a golden has the line of each call");
     }
@@ -272,29 +272,18 @@ pub fn record(mut args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Whether each of these actors is in one of the scenes.
-fn actors_exist(scenes: &[&Scene], actors: &[String]) -> Result<()> {
-    let is_there = |name: &String| scenes.iter().any(|scene| scene.steps.iter().any(|step| step.actor == *name));
-    match actors.iter().find(|name| !is_there(name)) {
-        Some(name) => {
-            let actors: BTreeSet<&str> = scenes.iter().flat_map(|scene| &scene.steps).map(|step| step.actor.as_str()).collect();
-            bail!("no actor of these scenes is called '{name}'; they are {}", actors.into_iter().collect::<Vec<_>>().join(", "))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Removes the scenes whose C programs are missing, and says so; an error if none is left.
-fn with_originals(scenes: &mut Vec<&Scene>, c: &Binaries, folder: &Path) -> Result<()> {
+/// The C programs in this folder. Removes the scenes whose C programs are missing, and says so; an error if none is left.
+fn with_originals(scenes: &mut Vec<&Scene>, folder: &Path) -> Result<Binaries> {
     let all = names(scenes);
+    let c = programs::look_for(folder, &all)?;
     let before = scenes.len();
-    scenes.retain(|scene| programs::missing(c, &scene.programs()).is_none());
-    if let Some(missing) = programs::missing(c, &all) {
+    scenes.retain(|scene| programs::missing(&c, &scene.programs()).is_none());
+    if let Some(missing) = programs::missing(&c, &all) {
         let why = format!("no executable called {missing} under {}", folder.display());
         if scenes.is_empty() {
             bail!("{why}; {ORIGINALS}");
         }
         anstream::eprintln!("{} scenes left out: {why}", before - scenes.len());
     }
-    Ok(())
+    Ok(c)
 }

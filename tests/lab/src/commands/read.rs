@@ -72,7 +72,7 @@ pub fn run(mut args: Args) -> Result<()> {
         pager.wait()?;
         return Ok(());
     }
-    anstream::stdout().write_all(page.as_bytes())?;
+    lab::print(&page);
     Ok(())
 }
 

@@ -108,13 +108,15 @@ fn next(language: Language) -> &'static str {
 
 /// The scenes with these names, in this order; without names, the scenes of the lectures in their order.
 pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
+    let all = scene::read_all(programs::root())?;
     if names.is_empty() {
-        let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
+        let mut chosen: Vec<Scene> = all.into_iter().filter(|scene| scene.lecture().is_some()).collect();
         chosen.sort_by_key(Scene::lecture);
         return Ok(chosen);
     }
-    let (mut chosen, mut all) = (Vec::new(), None);
+    let mut chosen = Vec::new();
     for name in names {
+        // A file of the user's own; it need not be a README.
         if Path::new(name).is_file() {
             chosen.extend(scene::read_file(Path::new(name))?);
             continue;
@@ -123,11 +125,6 @@ pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
             bail!("{name} is not a file with scenes");
         }
         let before = chosen.len();
-        // A file of the user's own; it need not be a README.
-        let all: &Vec<Scene> = match &mut all {
-            Some(all) => all,
-            none => none.insert(scene::read_all(programs::root())?),
-        };
         chosen.extend(all.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
         if chosen.len() == before {
             bail!("no scene or group is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str()).chain(GROUPS)));

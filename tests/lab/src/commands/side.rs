@@ -6,6 +6,7 @@ use std::fs;
 use anstyle::{AnsiColor, Style};
 use regex_lite::{Captures, Regex};
 
+use lab::call::Call;
 use lab::compare::{self, Row};
 use lab::programs;
 use lab::scene::{Divergence, Scene};
@@ -19,67 +20,61 @@ const ONLY_C: Style = AnsiColor::Red.on_default();
 const ONLY_PORT: Style = AnsiColor::Green.on_default();
 const OTHER_LINE: Style = AnsiColor::Yellow.on_default();
 
-/// Prints the traces of one scene.
-pub struct Side {
-    /// The width of the terminal in columns; none in a pipe.
-    width: Option<usize>,
+/// The heading above the traces of a scene.
+pub fn heading(scene: &Scene) {
+    lab::print(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}\n", scene.name, scene.file.display()));
 }
 
-impl Side {
-    pub fn new(scene: &Scene) -> Side {
-        lab::print(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}\n", scene.name, scene.file.display()));
-        Side { width: terminal::width() }
+/// One trace of a port by itself, and beside each call the text of its line if there is room for it.
+pub fn show(trace: &Trace, lines: &[Line]) {
+    let width = terminal::width();
+    let source = programs::find(&trace.program).map(programs::Program::source).filter(|_| trace::know_places(lines));
+    let path = source.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let text = source.and_then(|path| fs::read_to_string(programs::root().join(path)).ok()).unwrap_or_default();
+    let mut out = format!("\n{BOLD}{:<40}{BOLD:#}  {DIM}{path}{DIM:#}\n", format!("{}: {}", trace.who, trace.program));
+    for line in lines {
+        let call = fit(&format!("{}{}", line.text, inside(&line.at)), width, 5);
+        let source = line.at.line.and_then(|at| text.lines().nth(at as usize - 1)).map_or("", str::trim);
+        let column = width.unwrap_or(0) / 2;
+        let pad = column.saturating_sub(call.chars().count());
+        let has_room = trace::is_call(line) && call.chars().count() + pad + source.chars().count() + 8 <= width.unwrap_or(0);
+        let source = if has_room { format!("{:pad$}   {DIM}{source}{DIM:#}", "") } else { String::new() };
+        let _ = writeln!(out, "{}  {}{source}", number(&line.at), masked(&call));
     }
+    let calls = lines.iter().filter(|line| trace::is_call(line)).count();
+    let _ = writeln!(out, "{calls} calls{}", if trace::know_places(lines) { String::new() } else { format!("; no lines: {}", why(false)) });
+    lab::print(&out);
+}
 
-    /// One trace by itself, and beside each call the text of its line if there is room for it.
-    pub fn show(&self, trace: &Trace, lines: &[Line], is_c: bool) {
-        let source = programs::find(&trace.program).map(programs::Program::source).filter(|_| !is_c && trace::know_places(lines));
-        let path = source.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        let text = source.and_then(|path| fs::read_to_string(programs::root().join(path)).ok()).unwrap_or_default();
-        let mut out = format!("\n{BOLD}{:<40}{BOLD:#}  {DIM}{path}{DIM:#}\n", format!("{}: {}", trace.who, trace.program));
-        for line in lines {
-            let call = fit(&format!("{}{}", line.text, inside(&line.at)), self.width, 5);
-            let source = line.at.line.and_then(|at| text.lines().nth(at as usize - 1)).map_or("", str::trim);
-            let column = self.width.unwrap_or(0) / 2;
-            let pad = column.saturating_sub(call.chars().count());
-            let has_room = trace::is_call(line) && call.chars().count() + pad + source.chars().count() + 8 <= self.width.unwrap_or(0);
-            let source = if has_room { format!("{:pad$}   {DIM}{source}{DIM:#}", "") } else { String::new() };
-            let _ = writeln!(out, "{}  {}{source}", number(&line.at), masked(&call));
-        }
-        let calls = lines.iter().filter(|line| trace::is_call(line)).count();
-        let _ = writeln!(out, "{calls} calls{}", if trace::know_places(lines) { String::new() } else { format!("; no lines: {}", why(is_c)) });
-        lab::print(&out);
-    }
-
-    /// A trace of C and one of the port: what is the same, once, and what differs, marked.
-    pub fn compare(&self, trace: &Trace, rows: &[Row], divergence: Option<&Divergence>, judgement: Option<&str>) {
-        let mut out = format!("\n{BOLD}{}: {}{BOLD:#}\n{DIM}    C here{DIM:#}\n", trace.who, trace.program);
-        for row in rows {
-            match row {
-                Row::Same(c, port) => {
-                    let style = if c.at.line == port.at.line { Style::new() } else { OTHER_LINE };
-                    let text = masked(&fit(&format!("{}{}", port.text, inside(&port.at)), self.width, 11));
-                    let _ = writeln!(out, "  {style}{} {}{style:#}  {text}", number(&c.at), number(&port.at));
-                }
-                Row::Differ(c, port) => {
-                    for (sign, style, line, other) in [("-", ONLY_C, c, port), ("+", ONLY_PORT, port, c)] {
-                        if let Some(line) = line {
-                            let (left, right) = if sign == "-" { (number(&line.at), "   ".into()) } else { ("   ".into(), number(&line.at)) };
-                            let _ = writeln!(out, "{style}{sign}{style:#} {left} {right}  {}", marked(line, other.as_deref(), style));
-                        }
+/// A trace of C and one of the port: what is the same, once, and what differs, marked.
+pub fn compare(trace: &Trace, rows: &[Row], divergence: Option<&Divergence>, judgement: Option<&str>) {
+    let width = terminal::width();
+    let mut out = format!("\n{BOLD}{}: {}{BOLD:#}\n{DIM}    C here{DIM:#}\n", trace.who, trace.program);
+    for row in rows {
+        match row {
+            Row::Same(c, port) => {
+                let style = if c.at.line == port.at.line { Style::new() } else { OTHER_LINE };
+                let text = masked(&fit(&format!("{}{}", port.text, inside(&port.at)), width, 11));
+                let _ = writeln!(out, "  {style}{} {}{style:#}  {text}", number(&c.at), number(&port.at));
+            }
+            Row::Differ(c, port) => {
+                for (sign, style, line, other) in [("-", ONLY_C, c, port), ("+", ONLY_PORT, port, c)] {
+                    if let Some(line) = line {
+                        let (left, right) = if sign == "-" { (number(&line.at), "   ".into()) } else { ("   ".into(), number(&line.at)) };
+                        let _ = writeln!(out, "{style}{sign}{style:#} {left} {right}  {}", marked(line, other.as_deref(), style));
                     }
                 }
             }
         }
-        let (calls, same) = compare::count(rows);
-        let _ = write!(out, "{BOLD}{calls} calls, {same} the same{}{BOLD:#}", on_lines(&trace.program, rows));
-        let _ = match (judgement, divergence) {
-            (Some(judgement), _) => writeln!(out, "; {judgement}"),
-            (None, Some(divergence)) => writeln!(out, ", as the scene says: {divergence}"),
-            (None, None) => writeln!(out),
-        };
-        lab::print(&out);
     }
+    let (calls, same) = compare::count(rows);
+    let _ = write!(out, "{BOLD}{calls} calls, {same} the same{}{BOLD:#}", on_lines(&trace.program, rows));
+    let _ = match (judgement, divergence) {
+        (Some(judgement), _) => writeln!(out, "; {judgement}"),
+        (None, Some(divergence)) => writeln!(out, ", as the scene says: {divergence}"),
+        (None, None) => writeln!(out),
+    };
+    lab::print(&out);
 }
 
 /// ", on the same lines", or what is not.
@@ -110,15 +105,15 @@ fn inside(at: &At) -> String {
     at.inside.as_ref().map(|inside| format!("  in {inside}")).unwrap_or_default()
 }
 
-/// `line` with each part that `other` has otherwise in the style, and all of it if there is no other.
+/// `line` with each argument and the result in the style if they are different in `other`, and all of it if there is no such call.
 fn marked(line: &str, other: Option<&str>, style: Style) -> String {
-    let parts = compare::parts(line);
-    let others = other.map(compare::parts).unwrap_or_default();
-    if others.len() != parts.len() || other.is_none_or(|other| trace::name(other) != trace::name(line)) {
+    let calls = Call::parse(line).zip(other.and_then(Call::parse));
+    let Some((call, other)) = calls.filter(|(call, other)| call.name == other.name && call.args.len() == other.args.len()) else {
         return format!("{style}{line}{style:#}");
-    }
+    };
     let mark = |(part, other): (&&str, &&str)| if part == other { masked(part) } else { format!("{style}{part}{style:#}") };
-    parts.iter().zip(&others).map(mark).collect()
+    let args: Vec<String> = call.args.iter().zip(&other.args).map(mark).collect();
+    format!("{}({}) = {}", call.name, args.join(", "), mark((&call.result, &other.result)))
 }
 
 /// `line` with what is masked in it dimmed, and strings of more than 100 characters cut.

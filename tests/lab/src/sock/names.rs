@@ -62,15 +62,6 @@ pub enum Value {
 }
 
 impl Value {
-    pub fn size(self) -> usize {
-        match self {
-            Value::Int | Value::Error | Value::Addresses => 4,
-            Value::Linger => 8,
-            Value::Credentials => 12,
-            Value::Time => 16,
-        }
-    }
-
     pub fn encode(self, words: &[&str]) -> Result<Vec<u8>> {
         Ok(match (self, words) {
             (Value::Addresses, words) => words.iter().map(|word| Ok(word.parse::<Ipv4Addr>()?.octets())).collect::<Result<Vec<_>>>()?.concat(),

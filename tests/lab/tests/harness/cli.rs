@@ -23,55 +23,39 @@ use tempfile::TempDir;
 use crate::isolation;
 use crate::support::{self, Machine, Running};
 
-/// What a test needs that not every machine has.
-#[derive(Clone, Copy)]
-enum Needs {
-    Nothing,
-    /// Two labs that play at once.
-    TwoLabs,
-    Strace,
-    /// The source lines of calls.
-    Lines,
-}
-
-const TESTS: [(&str, fn(), Needs); 20] = [
-    ("list_names_every_program", list_names_every_program, Needs::Nothing),
-    ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, Needs::Nothing),
-    ("an_unknown_scene_is_named", an_unknown_scene_is_named, Needs::Nothing),
-    ("an_unknown_program_is_named", an_unknown_program_is_named, Needs::Nothing),
-    ("a_missing_program_is_named", a_missing_program_is_named, Needs::Nothing),
-    ("a_program_that_does_something_else_fails_the_scene_with_a_diff", a_program_that_does_something_else_fails_the_scene_with_a_diff, Needs::Nothing),
-    ("what_is_wrong_with_strace_is_named", what_is_wrong_with_strace_is_named, Needs::Nothing),
-    ("what_cannot_be_traced_is_named", what_cannot_be_traced_is_named, Needs::Strace),
-    ("each_call_has_its_line", each_call_has_its_line, Needs::Lines),
-    ("what_hides_the_lines_is_named", what_hides_the_lines_is_named, Needs::Lines),
-    ("a_near_name_is_suggested_and_completed", a_near_name_is_suggested_and_completed, Needs::Nothing),
-    ("a_port_is_shown_beside_its_original", a_port_is_shown_beside_its_original, Needs::Nothing),
-    ("sockets_are_listed_by_number_and_by_name", sockets_are_listed_by_number_and_by_name, Needs::Nothing),
-    ("a_process_that_is_not_there_or_not_ours_is_named", a_process_that_is_not_there_or_not_ours_is_named, Needs::Nothing),
-    ("ctrl_c_works_where_a_shell_ignores_it", ctrl_c_works_where_a_shell_ignores_it, Needs::Nothing),
-    ("nobody_has_to_read_to_the_end", nobody_has_to_read_to_the_end, Needs::Nothing),
-    ("a_signal_leaves_nothing_behind", a_signal_leaves_nothing_behind, Needs::Nothing),
-    ("a_signal_ends_a_pause", a_signal_ends_a_pause, Needs::Nothing),
-    ("a_signal_that_is_ignored_stays_so", a_signal_that_is_ignored_stays_so, Needs::Nothing),
-    ("what_a_killed_lab_leaves_the_next_one_removes", what_a_killed_lab_leaves_the_next_one_removes, Needs::TwoLabs),
-];
+/// Its name, what it does, and what this machine lacks for it.
+type Test<'a> = (&'a str, fn(), Option<&'a str>);
 
 pub fn trials(machine: &Machine) -> Vec<Trial> {
-    let no_lines = machine.no_strace.as_deref().or_else(|| sources::unavailable());
-    let trial = |(name, test, needs): (&str, fn(), Needs)| {
-        let lacking = match needs {
-            Needs::Nothing => None,
-            Needs::TwoLabs => machine.no_namespaces.as_deref(),
-            Needs::Strace => machine.no_strace.as_deref(),
-            Needs::Lines => no_lines,
-        };
+    let (no_strace, no_namespaces) = (machine.no_strace.as_deref(), machine.no_namespaces.as_deref());
+    let no_lines = no_strace.or(sources::unavailable());
+    let tests: [Test; 18] = [
+        ("list_names_every_program", list_names_every_program, None),
+        ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, None),
+        ("a_missing_program_is_named", a_missing_program_is_named, None),
+        ("a_program_that_does_something_else_fails_the_scene_with_a_diff", a_program_that_does_something_else_fails_the_scene_with_a_diff, None),
+        ("what_is_wrong_with_strace_is_named", what_is_wrong_with_strace_is_named, None),
+        ("what_cannot_be_traced_is_named", what_cannot_be_traced_is_named, no_strace),
+        ("each_call_has_its_line", each_call_has_its_line, no_lines),
+        ("what_hides_the_lines_is_named", what_hides_the_lines_is_named, no_lines),
+        ("a_near_name_is_suggested_and_completed", a_near_name_is_suggested_and_completed, None),
+        ("a_port_is_shown_beside_its_original", a_port_is_shown_beside_its_original, None),
+        ("sockets_are_listed_by_number_and_by_name", sockets_are_listed_by_number_and_by_name, None),
+        ("a_process_that_is_not_there_or_not_ours_is_named", a_process_that_is_not_there_or_not_ours_is_named, None),
+        ("ctrl_c_works_where_a_shell_ignores_it", ctrl_c_works_where_a_shell_ignores_it, None),
+        ("nobody_has_to_read_to_the_end", nobody_has_to_read_to_the_end, None),
+        ("a_signal_leaves_nothing_behind", a_signal_leaves_nothing_behind, None),
+        ("a_signal_ends_a_pause", a_signal_ends_a_pause, None),
+        ("a_signal_that_is_ignored_stays_so", a_signal_that_is_ignored_stays_so, None),
+        ("what_a_killed_lab_leaves_the_next_one_removes", what_a_killed_lab_leaves_the_next_one_removes, no_namespaces),
+    ];
+    let trial = |(name, test, lacking): Test| {
         support::trial(format!("cli/{name}"), lacking, move || {
             test();
             Ok(())
         })
     };
-    TESTS.map(trial).into()
+    tests.map(trial).into()
 }
 
 fn lab(args: &[&str]) -> Output {
@@ -93,11 +77,11 @@ fn complaint(output: &Output) -> String {
 }
 
 /// A folder that holds the files `as_names`, each a copy of this program.
-fn folder_with(program: &str, as_names: &[&str]) -> TempDir {
+fn folder_with(program: &str, profile: Profile, as_names: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
-    let path: PathBuf = programs::build(&[program], Profile::Dev).unwrap()[program].clone();
+    let path = &programs::build(&[program], profile).unwrap()[program];
     for name in as_names {
-        fs::copy(&path, folder.path().join(name)).unwrap();
+        fs::copy(path, folder.path().join(name)).unwrap();
     }
     folder
 }
@@ -133,16 +117,6 @@ fn a_question_is_answered_in_both_languages() {
     assert_eq!(text, "lab: no question has the id or the words 'no such question'; 'cargo lab ask' lists the questions\n");
 }
 
-fn an_unknown_scene_is_named() {
-    let text = complaint(&lab(&["replay", "no-such-scene"]));
-    assert_eq!(text, "lab: no scene or group is called 'no-such-scene'; 'cargo lab list' names them\n");
-}
-
-fn an_unknown_program_is_named() {
-    let text = complaint(&lab(&["read", "no-such-program"]));
-    assert!(text == "lab: no program is called 'no-such-program'; 'cargo lab list' names them\n", "{text}");
-}
-
 fn a_missing_program_is_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_str().unwrap();
@@ -153,7 +127,7 @@ fn a_missing_program_is_named() {
 }
 
 fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
-    let folder = folder_with("udpserver", &["udpclient"]);
+    let folder = folder_with("udpserver", Profile::Dev, &["udpclient"]);
     let output = lab(&["replay", "udpclient-usage", "--limit", "1", "--programs", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let text = said(&output.stderr);
@@ -162,14 +136,18 @@ fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
     assert!(text.contains("\n-client  > usage: udpclient <IPaddress>\n"), "{text}");
 }
 
+/// A folder with a strace that is this shell script.
+fn strace_in_folder(script: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("strace");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
 /// What lab says with a PATH on which strace is this script, or is not.
 fn with_strace(script: Option<&str>, args: &[&str]) -> String {
-    let folder = TempDir::new().unwrap();
-    if let Some(script) = script {
-        let path = folder.path().join("strace");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    let folder = script.map_or_else(|| TempDir::new().unwrap(), strace_in_folder);
     let output = support::command(env!("CARGO_BIN_EXE_lab")).args(args).env("PATH", folder.path()).output().unwrap();
     complaint(&output)
 }
@@ -180,11 +158,11 @@ fn what_is_wrong_with_strace_is_named() {
     assert_eq!(strace_with(None), missing);
     // Nothing is built or played before that is said.
     assert_eq!(with_strace(None, &["replay", "one-client", "socketpair-fails"]), missing);
-    let old = "#!/bin/sh\necho 'strace -- version 4.26'\n";
+    let old = "echo 'strace -- version 4.26-2+b1'";
     assert_eq!(strace_with(Some(old)), "lab: this strace is version 4.26; 5.11 or later is needed\n");
-    let other = "#!/bin/sh\necho 'another tool'\n";
+    let other = "echo 'another tool'";
     assert_eq!(strace_with(Some(other)), "lab: this strace does not say its version; 5.11 or later is needed\n");
-    let forbidden = "#!/bin/sh\n[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\necho 'strace: PTRACE_TRACEME: Operation not permitted' >&2\nexit 1\n";
+    let forbidden = "[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\necho 'strace: PTRACE_TRACEME: Operation not permitted' >&2\nexit 1";
     assert_eq!(strace_with(Some(forbidden)), "lab: strace may not trace here (strace: PTRACE_TRACEME: Operation not permitted); a container needs the capability SYS_PTRACE\n");
 }
 
@@ -199,8 +177,7 @@ fn what_cannot_be_traced_is_named() {
 
 /// What `lab strace udpclient-usage` prints with the programs of this build, and this PATH.
 fn usage_traced(profile: Profile, path: &str) -> String {
-    let programs = TempDir::new().unwrap();
-    fs::copy(&programs::build(&["udpclient"], profile).unwrap()["udpclient"], programs.path().join("udpclient")).unwrap();
+    let programs = folder_with("udpclient", profile, &["udpclient"]);
     let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
     // With the /tmp of the machine, for a strace may be there.
     command.args(["strace", "udpclient-usage", "--no-namespaces", "--programs", programs.path().to_str().unwrap()]).env("PATH", path).env("LAB_ORIGINALS", "/no/such/folder");
@@ -221,10 +198,7 @@ fn what_hides_the_lines_is_named() {
     let text = usage_traced(Profile::Release, &path);
     assert!(text.ends_with("2 calls; no lines: this build has no line table; --profile dev has one\n"), "{text}");
     let strace = std::env::split_paths(&path).map(|folder| folder.join("strace")).find(|path| path.is_file()).unwrap();
-    let folder = TempDir::new().unwrap();
-    let script = folder.path().join("strace");
-    fs::write(&script, format!("#!/bin/sh\n[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\nexec {} \"$@\"\n", strace.display())).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = strace_in_folder(&format!("[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\nexec {} \"$@\"", strace.display()));
     let text = usage_traced(Profile::Dev, &format!("{}:{path}", folder.path().display()));
     assert!(text.ends_with("2 calls; no lines: this strace does not show stacks (-k)\n"), "{text}");
 }
@@ -298,14 +272,7 @@ fn a_process_that_is_not_there_or_not_ours_is_named() {
 fn ctrl_c_works_where_a_shell_ignores_it() {
     let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
     command.args(["replay", "datagram-pair", "--limit", "3"]);
-    // SAFETY: the closure makes one system call.
-    unsafe {
-        command.pre_exec(|| {
-            signal(Signal::SIGINT, SigHandler::SigIgn)?;
-            Ok(())
-        });
-    }
-    let output = command.output().unwrap();
+    let output = with_signals(&mut command, &[Signal::SIGINT], SigHandler::SigIgn).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -317,26 +284,34 @@ fn nobody_has_to_read_to_the_end() {
     assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
 }
 
-/// The command with the signals' default actions: a shell ignores SIGINT for what it starts in the
-/// background, as these tests may be.
-fn with_default_signals(command: &mut Command) -> &mut Command {
+/// The signals that end lab.
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// The command with this action for these signals.
+fn with_signals<'a>(command: &'a mut Command, signals: &'static [Signal], action: SigHandler) -> &'a mut Command {
     // SAFETY: the closure makes system calls alone.
     unsafe {
-        command.pre_exec(|| {
-            for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-                signal(number, SigHandler::SigDfl)?;
+        command.pre_exec(move || {
+            for number in signals {
+                signal(*number, action)?;
             }
             Ok(())
         })
     }
 }
 
-/// `lab replay` of a scene in which, with these programs, one waits for a message and `lab` for a line.
-fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Running {
-    let programs = programs.to_str().unwrap();
+/// `lab replay` of a scene, with an option and its value; its folders are in `folders`.
+fn replay(programs: &Path, scene: &str, folders: &Path, option: [&str; 2]) -> Command {
     let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
-    command.args(["replay", scene, "--limit", "60", "--programs", programs]).env("TMPDIR", folders);
-    Running::start(with_default_signals(&mut command).stdout(Stdio::null()).stderr(Stdio::piped())).unwrap()
+    command.args(["replay", scene]).args(option).arg("--programs").arg(programs).env("TMPDIR", folders);
+    // A shell ignores SIGINT for what it starts in the background, as these tests may be.
+    with_signals(&mut command, &SIGNALS, SigHandler::SigDfl).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// The same, with programs of which one waits for a message and `lab` for a line.
+fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Running {
+    Running::start(&mut replay(programs, scene, folders, ["--limit", "60"])).unwrap()
 }
 
 /// The processes that work in a folder below this one, by name.
@@ -361,8 +336,8 @@ fn a_signal_leaves_nothing_behind() {
     // The second starts its program behind a strace.
     let cases = [("udpclient-usage", "udpclient", "udpclient"), ("socketpair-fails", "unix10", "strace")];
     for (scene, program, starts) in cases.into_iter().filter(|(_, _, starts)| *starts != "strace" || strace::available().is_ok()) {
-        let programs = folder_with("udpserver", &[program]);
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let programs = folder_with("udpserver", Profile::Dev, &[program]);
+        for signal in SIGNALS {
             let folders = TempDir::new().unwrap();
             let mut lab = waiting_lab(programs.path(), scene, folders.path());
             let at_work = || at_work_in(folders.path());
@@ -380,11 +355,9 @@ fn a_signal_leaves_nothing_behind() {
 }
 
 fn a_signal_ends_a_pause() {
-    let programs = folder_with("udpclient", &["udpclient"]);
+    let programs = folder_with("udpclient", Profile::Dev, &["udpclient"]);
     let folders = TempDir::new().unwrap();
-    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
-    command.args(["replay", "udpclient-usage", "--pause", "60000", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
-    let mut lab = Running::start(with_default_signals(&mut command).stdout(Stdio::null())).unwrap();
+    let mut lab = Running::start(&mut replay(programs.path(), "udpclient-usage", folders.path(), ["--pause", "60000"])).unwrap();
     let pid = lab.id() as i32;
     // poll for no descriptor, for 60,000 milliseconds.
     let pauses = || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|text| text.split(' ').skip(2).take(2).eq(["0x0", "0xea60"]));
@@ -395,18 +368,10 @@ fn a_signal_ends_a_pause() {
 }
 
 fn a_signal_that_is_ignored_stays_so() {
-    let programs = folder_with("udpserver", &["udpclient"]);
+    let programs = folder_with("udpserver", Profile::Dev, &["udpclient"]);
     let folders = TempDir::new().unwrap();
-    let mut command = support::command(env!("CARGO_BIN_EXE_lab"));
-    command.args(["replay", "udpclient-usage", "--limit", "2", "--programs", programs.path().to_str().unwrap()]).env("TMPDIR", folders.path());
-    // SAFETY: the closure makes one system call.
-    unsafe {
-        command.pre_exec(|| {
-            signal(Signal::SIGHUP, SigHandler::SigIgn)?;
-            Ok(())
-        });
-    }
-    let mut lab = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped())).unwrap();
+    let mut command = replay(programs.path(), "udpclient-usage", folders.path(), ["--limit", "2"]);
+    let mut lab = Running::start(with_signals(&mut command, &[Signal::SIGHUP], SigHandler::SigIgn)).unwrap();
     wait_until("the program", || at_work_in(folders.path()).iter().any(|name| name == "udpclient"));
     kill(Pid::from_raw(lab.id() as i32), Signal::SIGHUP).unwrap();
     let mut text = String::new();
@@ -416,7 +381,7 @@ fn a_signal_that_is_ignored_stays_so() {
 }
 
 fn what_a_killed_lab_leaves_the_next_one_removes() {
-    let programs = folder_with("udpserver", &["udpclient"]);
+    let programs = folder_with("udpserver", Profile::Dev, &["udpclient"]);
     let folders = TempDir::new().unwrap();
     let mut killed = waiting_lab(programs.path(), "udpclient-usage", folders.path());
     let is_at_work = |times: usize| at_work_in(folders.path()).iter().filter(|name| *name == "udpclient").count() == times;
