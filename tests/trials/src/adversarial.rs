@@ -396,13 +396,6 @@ pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
 /// What honest partners, and clients with plain lines, have on their terminals when nothing happens.
 type Honest = BTreeMap<String, Vec<String>>;
 
-/// The cases in which nothing happens come first.
-fn learn(honest: &mut Honest, case: &Case, starts: &[Start]) {
-    for start in starts.iter().filter(|start| start.who.starts_with("honest") || (start.who == "client" && case.input() == "line-none")) {
-        honest.entry(start.who.clone()).or_insert_with(|| verdict::terminal(start));
-    }
-}
-
 /// Plays the cases of one program: the first is the one in which nothing happens.
 pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
     let mut report = Report::default();
@@ -411,24 +404,22 @@ pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
         signals::check()?;
         report.tried += 1;
         let here = players.play(&case.scene, Side::Ports, Watch::Strace(None))?;
-        learn(&mut honest, case, &here);
-        let verdicts = judge(case, &here, &honest, false);
+        let verdicts = judge(case, &here, &mut honest, false);
         report.wrong.extend(verdicts.iter().map(|verdict| format!("{}: {verdict}", case.scene.name)));
         if players.builds.c.is_none() {
             continue;
         }
         let in_c = players.play(&case.scene, Side::C, Watch::Strace(None))?;
-        learn(&mut honest_in_c, case, &in_c);
-        let of_programs = |starts: &[Start]| starts.iter().filter(|start| start.program.is_some()).map(seen).collect::<Vec<_>>();
+        let kind = judge(case, &in_c, &mut honest_in_c, true).iter().map(|verdict| verdict.kind).min();
+        let of_programs = |starts: &[Start]| starts.iter().filter(|start| start.program.is_some()).flat_map(seen).collect::<Vec<_>>();
         let (c, port) = (of_programs(&in_c), of_programs(&here));
         if c == port {
-            report.c.count(None);
+            report.c.push(None);
             continue;
         }
-        let verdict = judge(case, &in_c, &honest_in_c, true).into_iter().min_by_key(|verdict| verdict.kind);
-        report.c.count(Some(verdict.as_ref().map_or(Kind::Wrong, |verdict| verdict.kind)));
-        let kind = verdict.map_or("differs".to_owned(), |verdict| verdict.kind.to_string());
-        let (in_c, here) = c.iter().flatten().zip(port.iter().flatten()).find(|(c, port)| c != port).map_or(("", ""), |(c, port)| (c, port));
+        report.c.push(Some(kind.unwrap_or(Kind::Wrong)));
+        let kind = kind.map_or("differs".to_owned(), |kind| kind.to_string());
+        let (in_c, here) = c.iter().zip(&port).find(|(c, port)| c != port).map_or(("", ""), |(c, port)| (c, port));
         let difference = format!("{}: {kind}: in C {in_c:.200}, here {here:.200}", case.scene.name);
         match case.exceptions("fixed", case.program).next() {
             Some(why) => report.in_c.push(format!("{difference} ({why})")),
@@ -443,8 +434,8 @@ fn seen(start: &Start) -> Vec<String> {
     [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own).map(|line| line.text)).collect()
 }
 
-/// What is wrong with the starts of a case.
-fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verdict> {
+/// What is wrong with the starts of a case. The cases in which nothing happens come first, and say what is honest.
+fn judge(case: &Case, starts: &[Start], honest: &mut Honest, is_c: bool) -> Vec<Verdict> {
     let kept = |program: &str, what: &str| !is_c && case.exceptions("kept", program).any(|kept| kept == what);
     let stays = |start: &Start| all_programs().any(|program| Some(program.name()) == start.program && program.role.starts_with("serves"));
     let is_served = !starts.iter().any(|start| stays(start) && start.interrupted.is_none());
@@ -475,6 +466,9 @@ fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verd
             "client" => true,
             _ => lines == *alone || (who == "honest2" && !is_served),
         };
+        if who.starts_with("honest") || (who == "client" && case.input() == "line-none") {
+            honest.entry(who.clone()).or_insert_with(|| lines.clone());
+        }
         if let Some(alone) = honest.get(who).filter(|alone| !is_as_alone(alone)) {
             wrong(Kind::Wrong, format!("{lines:?}, and otherwise {alone:?}"));
         }
