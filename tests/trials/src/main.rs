@@ -313,11 +313,10 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
 
 fn reverts(names: &[String]) -> Result<()> {
     let chosen = programs(names)?;
-    let mut reverts = reverts::read(programs::root())?;
+    let mut reverts = reverts::read()?;
     reverts.retain(|revert| chosen.contains(&revert.fix.program.as_str()));
     lab::signals::watch();
-    let this = std::env::current_exe()?;
-    let mut workspace = Workspace::new(&this)?;
+    let mut workspace = Workspace::new()?;
     let mut wrong = Vec::new();
     for (revert, number) in reverts.iter().zip(1..) {
         lab::signals::check()?;
