@@ -11,7 +11,8 @@ use nix::errno::Errno;
 
 use crate::verdict::{self, Kind, Players, Report, Side, Start, Verdict, Watch};
 use lab::placeholders::Placeholders;
-use lab::player::actor_of;
+use lab::player::{Options, actor_of};
+use lab::programs::Cast;
 use lab::scene::{Action, Scene, Step, Text};
 use lab::sock;
 use lab::trace::{self, Line, Trace, is_call, name};
@@ -133,8 +134,8 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, every: usize) -> Result<R
     Ok(report)
 }
 
-/// A scene when nothing fails. That the ports play it as it is written is for `lab` to test. Where a C program
-/// differs, as where the scene shows a fix, what it does is the baseline.
+/// A scene when nothing fails. Ports must do what it says; what a C program does instead, as where the scene
+/// shows a fix, is the baseline.
 struct Baseline {
     traces: Vec<Trace>,
     /// Of each start, by the actor's name with a number from its second start on.
@@ -149,6 +150,10 @@ struct Part {
 
 impl Baseline {
     fn new(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
+        if side == Side::Ports {
+            let cast = Cast::new(scene, &players.builds, side);
+            players.isolation.play(scene, &cast, &Options::default(), &mut ())?.as_written()?;
+        }
         let (mut traces, mut parts) = (Vec::new(), BTreeMap::new());
         for start in players.play(scene, side, Watch::Strace(None))? {
             let part = Part { lines: as_said(&start.lines, scene, actor_of(&start.who)), end: verdict::end(&start) };

@@ -265,10 +265,8 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
     let wanted = &which.ports.names;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let pairs: Vec<_> = bench::programs::PAIRS.iter().filter(|pair| is_wanted("programs") || pair.names().first().is_some_and(|name| is_wanted(name))).collect();
-    let known = |name: &str| ["programs", "transports", "growth"].contains(&name) || pairs.iter().any(|pair| pair.names().first() == Some(&name));
-    if let Some(name) = wanted.iter().find(|name| !known(name)) {
-        bail!("'{name}' is not a part (programs, transports, growth) and not a server");
-    }
+    let servers = bench::programs::PAIRS.iter().filter_map(|pair| pair.names().first().copied());
+    chosen(wanted, &["programs", "transports", "growth"].into_iter().chain(servers).collect::<Vec<_>>(), |name| name)?;
     let mut names: Vec<&str> = pairs.iter().flat_map(|pair| pair.names()).collect();
     names.extend(growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth")));
     names.sort_unstable();
