@@ -85,15 +85,15 @@ struct Script {
     text: String,
     /// Who has been started and not waited for.
     started: Vec<String>,
-    honest: usize,
 }
 
 impl Script {
     fn new(program: Program) -> Script {
-        Script { program, text: String::new(), started: Vec::new(), honest: 0 }
+        Script { program, text: String::new(), started: Vec::new() }
     }
 
-    /// Appends these steps.
+    /// Appends these steps, and ends who was started in them, but not the server. Who was started last ends first:
+    /// who answers from a socket that was bound stays until the client has ended.
     fn steps(&mut self, steps: &str) {
         let Program { command, kind, address, .. } = self.program;
         let [_, connect, listen, ..] = table("kind").find(|[name, ..]| *name == kind).unwrap_or_default();
@@ -106,19 +106,19 @@ impl Script {
             self.text += &sockets.replace("{K}", kind).replace("{A}", address).replace("{W}", who).replace("{C}", command);
             self.text.push('\n');
         }
-    }
-
-    /// Ends who was started: with ^C if need be, which is an error for one that should end by itself.
-    fn end(&mut self, who: &str) {
-        if self.started.iter().any(|started| started == who) {
-            self.started.retain(|started| started != who);
-            self.text += &format!("{who} ^C\n{who} = SIGINT\n");
+        while let Some(who) = self.started.pop_if(|who| who != "server") {
+            self.end(&who);
         }
     }
 
-    fn end_others(&mut self) {
-        for who in self.started.clone().iter().filter(|who| *who != "server") {
-            self.end(who);
+    /// Ends someone: with ^C if need be, which is an error for one that should end by itself.
+    fn end(&mut self, who: &str) {
+        self.text += &format!("{who} ^C\n{who} = SIGINT\n");
+    }
+
+    fn end_server(&mut self) {
+        if self.started.pop().is_some() {
+            self.end("server");
         }
     }
 
@@ -131,40 +131,31 @@ impl Script {
         };
         let prints: Vec<String> = bytes.chunk_by(|one, other| one == other).map(print).collect();
         self.steps(&format!("writer $ sh -c '({}) > {path}'", prints.join("; ")));
-        self.end("writer");
     }
 
     /// Removes the socket of a server that was there before.
     fn clear(&mut self) {
         if self.program.is_local() {
             self.steps("writer $ rm -f {A}");
-            self.end("writer");
         }
     }
 
     /// An honest client of the server that runs.
-    fn honest_client(&mut self) {
-        self.honest += 1;
+    fn honest_client(&mut self, number: usize) {
         let receive = if self.program.is_stream() { TO_THE_END } else { "recv" };
-        let who = format!("honest{}", self.honest);
-        self.steps(&format!("{who} $ lab sock -c '{{S}}; send g1; {receive}'"));
-        self.end(&who);
+        self.steps(&format!("honest{number} $ lab sock -c '{{S}}; send g1; {receive}'"));
     }
 
     /// An honest server, and the program as its client.
-    fn honest_server(&mut self) {
-        self.honest += 1;
+    fn honest_server(&mut self, number: usize) {
         let serve = match (self.program.reads(), self.program.is_stream()) {
             (true, false) => "recvfrom; sendto sender Hi, g1; recvfrom; sendto sender Hi, g2",
             (true, true) => "read; send Hi, g1{LF}; read; send Hi, g2{LF}; read",
             (false, false) => "recvfrom; sendto sender hello",
             (false, true) => "read; send hello",
         };
-        let (server, client) = (format!("honest{}", self.honest), format!("honestclient{}", self.honest));
         self.clear();
-        self.steps(&format!("{server} $ lab sock -c '{{B}}; {serve}'\n{client} $ {{C}}{}", self.program.input()));
-        self.end(&client);
-        self.end(&server);
+        self.steps(&format!("honest{number} $ lab sock -c '{{B}}; {serve}'\nhonestclient{number} $ {{C}}{}", self.program.input()));
     }
 }
 
@@ -219,17 +210,12 @@ impl Program {
     }
 
     fn scripts(self) -> Scripts {
-        let mut scripts = match self.role.split_once(' ').unwrap_or((self.role, "")) {
+        match self.role.split_once(' ').unwrap_or((self.role, "")) {
             ("serves" | "ends", _) => self.server_scripts(),
             ("reads", server) => self.client_scripts().into_iter().chain(self.reader_scripts(server)).collect(),
             ("sends", _) => self.client_scripts(),
             _ => self.lone_scripts(),
-        };
-        for (_, script) in &mut scripts {
-            script.end_others();
-            script.end("server");
         }
-        scripts
     }
 
     fn server_scripts(self) -> Scripts {
@@ -257,7 +243,6 @@ impl Program {
             let mut script = Script::new(self);
             script.file("file", b"precious");
             script.steps(&format!("refused $ {} {path}", self.name()));
-            script.end_others();
             (name.to_owned(), self.around(script, "", ""))
         }));
         scripts
@@ -271,16 +256,16 @@ impl Program {
             script.steps(&format!("server $ {{C}}{rest}"));
         }
         if serves {
-            script.honest_client();
+            script.honest_client(1);
         }
         script.steps(steps);
-        script.end_others();
         if serves {
-            script.honest_client();
+            script.honest_client(2);
         }
-        script.end("server");
+        script.end_server();
         script.steps("server $ {C}");
-        script.honest_client();
+        script.honest_client(3);
+        script.end_server();
         script
     }
 
@@ -313,8 +298,8 @@ impl Program {
 
         let mut nothing = Script::new(self);
         nothing.file("honest", b"g1\ng2\n");
-        nothing.honest_server();
-        nothing.honest_server();
+        nothing.honest_server(1);
+        nothing.honest_server(2);
         let mut scripts = vec![("nothing".to_owned(), nothing)];
         scripts.extend(inputs.into_iter().map(|(name, steps)| (name, self.before_honest(None, &steps))));
         let arguments = table(if self.kind == "udp" { "address" } else { "path" }).filter(|_| self.has_arguments());
@@ -328,18 +313,12 @@ impl Program {
     /// These steps of a client where this file stands, and then an honest server.
     fn before_honest(self, file: Option<&str>, steps: &str) -> Script {
         let mut script = Script::new(self);
-        script.honest = 1;
         script.clear();
         file.iter().for_each(|path| script.file(path, b"precious"));
         script.file("honest", b"g1\ng2\n");
-        script.steps(steps);
-        if self.reads() && steps.contains("client <") {
-            script.steps("client ^D");
-        }
-        // Who answers from a socket that was bound stays until the client has ended.
-        script.end("client");
-        script.end_others();
-        script.honest_server();
+        let ends_input = if self.reads() && steps.contains("client <") { "\nclient ^D" } else { "" };
+        script.steps(&format!("{steps}{ends_input}"));
+        script.honest_server(2);
         script
     }
 
@@ -354,13 +333,11 @@ impl Program {
         let script = |(name, line): (String, Vec<u8>)| {
             let ends_line = line.is_empty() || line.ends_with(b"\n");
             let mut script = Script::new(self);
-            script.honest = 1;
             script.file("lines", &[b"g1\n" as &[u8], &line, if ends_line { b"g2\n" } else { b"" }].concat());
             script.file("honest", b"g1\ng2\n");
             script.steps(&format!("server $ {server}\nclient $ {{C}} < lines"));
-            script.end("client");
-            script.end("server");
-            script.honest_server();
+            script.end_server();
+            script.honest_server(2);
             (format!("line-{name}"), script)
         };
         lines.into_iter().map(script).collect()
