@@ -38,9 +38,6 @@ fn odd() -> [(&'static str, Vec<u8>); 6] {
     [("nul-inside", b"be\0hind".into()), ("nul-first", b"\0behind".into()), ("nul", b"\0".into()), ("every-byte", every), ("newlines", b"\none\ntwo\n".into()), ("percents", b"%s%s%n%100000d".into())]
 }
 
-/// Arguments that no program asks for.
-const ARGUMENTS: &str = " '' {a*100000} 255.255.255.255 /";
-
 /// The rows of one table of `adversarial.tsv`, each with as many cells as the longest has.
 fn table(name: &str) -> impl Iterator<Item = [&'static str; 5]> {
     let rows = include_str!("../adversarial.tsv").lines().filter_map(move |line| line.split_once('\t').filter(|(table, _)| *table == name));
@@ -185,6 +182,11 @@ impl Program {
         self.command.contains(' ')
     }
 
+    /// What may follow in its command: redirections and, if it takes none, arguments.
+    fn rests(self) -> impl Iterator<Item = [&'static str; 5]> {
+        table("rest").filter(move |[name, ..]| *name != "arguments" || !self.has_arguments())
+    }
+
     fn is_stream(self) -> bool {
         matches!(self.kind, "stream" | "tcp")
     }
@@ -234,12 +236,8 @@ impl Program {
         inputs.extend(names.map(|[name, connect, ..]| (format!("client-{name}"), hello.replace("{S}", connect))));
 
         let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), "", &steps))).collect();
-        scripts.extend(table("redirection").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
-        if !self.has_arguments() {
-            scripts.push(("arguments".to_owned(), self.around(Script::new(self), ARGUMENTS, &hello)));
-            return scripts;
-        }
-        scripts.extend(table("path").map(|[name, path, ..]| {
+        scripts.extend(self.rests().map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
+        scripts.extend(table("path").filter(|_| self.has_arguments()).map(|[name, path, ..]| {
             let mut script = Script::new(self);
             script.file("file", b"precious");
             script.steps(&format!("refused $ {} {path}", self.name()));
@@ -288,13 +286,10 @@ impl Program {
             (name.to_owned(), steps.join("\n"))
         }));
         let serve = if self.is_stream() { "read; send Hi{LF}; read; send Hi{LF}; recv 1000000 MSG_WAITALL" } else { "recvfrom; sendto sender Hi; recvfrom; sendto sender Hi; recvfrom" };
-        for [name, rest, ..] in table("redirection") {
-            inputs.push((name.to_owned(), served(serve, &format!("{}{rest}", if rest.contains('<') { "" } else { self.input() }))));
+        for [name, rest, ..] in self.rests() {
+            inputs.push((name.to_owned(), served(serve, &format!("{rest}{}", if rest.contains('<') { "" } else { self.input() }))));
         }
         inputs.push(("stdin-a-folder".to_owned(), served(serve, " < .")));
-        if !self.has_arguments() {
-            inputs.push(("arguments".to_owned(), served(serve, &format!("{ARGUMENTS}{}", self.input()))));
-        }
 
         let mut nothing = Script::new(self);
         nothing.file("honest", b"g1\ng2\n");
@@ -350,8 +345,7 @@ impl Program {
             script.steps(&format!("pair $ strace -qqq -f -o pair.strace -e trace=recvfrom -e inject=recvfrom:delay_enter=1000000:when=1 {}{rest}", self.name()));
             (name.to_owned(), script)
         };
-        let redirections = table("redirection").map(|[name, rest, ..]| [name, rest]);
-        [["nothing", ""]].into_iter().chain(redirections).chain([["arguments", ARGUMENTS]]).map(script).collect()
+        [["nothing", ""]].into_iter().chain(self.rests().map(|[name, rest, ..]| [name, rest])).map(script).collect()
     }
 }
 
