@@ -38,9 +38,6 @@ fn odd() -> [(&'static str, Vec<u8>); 6] {
     [("nul-inside", b"be\0hind".into()), ("nul-first", b"\0behind".into()), ("nul", b"\0".into()), ("every-byte", every), ("newlines", b"\none\ntwo\n".into()), ("percents", b"%s%s%n%100000d".into())]
 }
 
-/// Arguments that no program asks for.
-const ARGUMENTS: &str = " '' {a*100000} 255.255.255.255 /";
-
 /// The rows of one table of `adversarial.tsv`, each with as many cells as the longest has.
 fn table(name: &str) -> impl Iterator<Item = [&'static str; 5]> {
     let rows = include_str!("../adversarial.tsv").lines().filter_map(move |line| line.split_once('\t').filter(|(table, _)| *table == name));
@@ -85,15 +82,15 @@ struct Script {
     text: String,
     /// Who has been started and not waited for.
     started: Vec<String>,
-    honest: usize,
 }
 
 impl Script {
     fn new(program: Program) -> Script {
-        Script { program, text: String::new(), started: Vec::new(), honest: 0 }
+        Script { program, text: String::new(), started: Vec::new() }
     }
 
-    /// Appends these steps.
+    /// Appends these steps, and ends who was started in them, but not the server. Who was started last ends first:
+    /// who answers from a socket that was bound stays until the client has ended.
     fn steps(&mut self, steps: &str) {
         let Program { command, kind, address, .. } = self.program;
         let [_, connect, listen, ..] = table("kind").find(|[name, ..]| *name == kind).unwrap_or_default();
@@ -106,19 +103,19 @@ impl Script {
             self.text += &sockets.replace("{K}", kind).replace("{A}", address).replace("{W}", who).replace("{C}", command);
             self.text.push('\n');
         }
-    }
-
-    /// Ends who was started: with ^C if need be, which is an error for one that should end by itself.
-    fn end(&mut self, who: &str) {
-        if self.started.iter().any(|started| started == who) {
-            self.started.retain(|started| started != who);
-            self.text += &format!("{who} ^C\n{who} = SIGINT\n");
+        while let Some(who) = self.started.pop_if(|who| who != "server") {
+            self.end(&who);
         }
     }
 
-    fn end_others(&mut self) {
-        for who in self.started.clone().iter().filter(|who| *who != "server") {
-            self.end(who);
+    /// Ends someone: with ^C if need be, which is an error for one that should end by itself.
+    fn end(&mut self, who: &str) {
+        self.text += &format!("{who} ^C\n{who} = SIGINT\n");
+    }
+
+    fn end_server(&mut self) {
+        if self.started.pop().is_some() {
+            self.end("server");
         }
     }
 
@@ -131,40 +128,31 @@ impl Script {
         };
         let prints: Vec<String> = bytes.chunk_by(|one, other| one == other).map(print).collect();
         self.steps(&format!("writer $ sh -c '({}) > {path}'", prints.join("; ")));
-        self.end("writer");
     }
 
     /// Removes the socket of a server that was there before.
     fn clear(&mut self) {
         if self.program.is_local() {
             self.steps("writer $ rm -f {A}");
-            self.end("writer");
         }
     }
 
     /// An honest client of the server that runs.
-    fn honest_client(&mut self) {
-        self.honest += 1;
+    fn honest_client(&mut self, number: usize) {
         let receive = if self.program.is_stream() { TO_THE_END } else { "recv" };
-        let who = format!("honest{}", self.honest);
-        self.steps(&format!("{who} $ lab sock -c '{{S}}; send g1; {receive}'"));
-        self.end(&who);
+        self.steps(&format!("honest{number} $ lab sock -c '{{S}}; send g1; {receive}'"));
     }
 
     /// An honest server, and the program as its client.
-    fn honest_server(&mut self) {
-        self.honest += 1;
+    fn honest_server(&mut self, number: usize) {
         let serve = match (self.program.reads(), self.program.is_stream()) {
             (true, false) => "recvfrom; sendto sender Hi, g1; recvfrom; sendto sender Hi, g2",
             (true, true) => "read; send Hi, g1{LF}; read; send Hi, g2{LF}; read",
             (false, false) => "recvfrom; sendto sender hello",
             (false, true) => "read; send hello",
         };
-        let (server, client) = (format!("honest{}", self.honest), format!("honestclient{}", self.honest));
         self.clear();
-        self.steps(&format!("{server} $ lab sock -c '{{B}}; {serve}'\n{client} $ {{C}}{}", self.program.input()));
-        self.end(&client);
-        self.end(&server);
+        self.steps(&format!("honest{number} $ lab sock -c '{{B}}; {serve}'\nhonestclient{number} $ {{C}}{}", self.program.input()));
     }
 }
 
@@ -194,6 +182,11 @@ impl Program {
         self.command.contains(' ')
     }
 
+    /// What may follow in its command: redirections and, if it takes none, arguments.
+    fn rests(self) -> impl Iterator<Item = [&'static str; 5]> {
+        table("rest").filter(move |[name, ..]| *name != "arguments" || !self.has_arguments())
+    }
+
     fn is_stream(self) -> bool {
         matches!(self.kind, "stream" | "tcp")
     }
@@ -219,17 +212,12 @@ impl Program {
     }
 
     fn scripts(self) -> Scripts {
-        let mut scripts = match self.role.split_once(' ').unwrap_or((self.role, "")) {
+        match self.role.split_once(' ').unwrap_or((self.role, "")) {
             ("serves" | "ends", _) => self.server_scripts(),
             ("reads", server) => self.client_scripts().into_iter().chain(self.reader_scripts(server)).collect(),
             ("sends", _) => self.client_scripts(),
             _ => self.lone_scripts(),
-        };
-        for (_, script) in &mut scripts {
-            script.end_others();
-            script.end("server");
         }
-        scripts
     }
 
     fn server_scripts(self) -> Scripts {
@@ -248,16 +236,11 @@ impl Program {
         inputs.extend(names.map(|[name, connect, ..]| (format!("client-{name}"), hello.replace("{S}", connect))));
 
         let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), "", &steps))).collect();
-        scripts.extend(table("redirection").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
-        if !self.has_arguments() {
-            scripts.push(("arguments".to_owned(), self.around(Script::new(self), ARGUMENTS, &hello)));
-            return scripts;
-        }
-        scripts.extend(table("path").map(|[name, path, ..]| {
+        scripts.extend(self.rests().map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
+        scripts.extend(table("path").filter(|_| self.has_arguments()).map(|[name, path, ..]| {
             let mut script = Script::new(self);
             script.file("file", b"precious");
             script.steps(&format!("refused $ {} {path}", self.name()));
-            script.end_others();
             (name.to_owned(), self.around(script, "", ""))
         }));
         scripts
@@ -271,16 +254,16 @@ impl Program {
             script.steps(&format!("server $ {{C}}{rest}"));
         }
         if serves {
-            script.honest_client();
+            script.honest_client(1);
         }
         script.steps(steps);
-        script.end_others();
         if serves {
-            script.honest_client();
+            script.honest_client(2);
         }
-        script.end("server");
+        script.end_server();
         script.steps("server $ {C}");
-        script.honest_client();
+        script.honest_client(3);
+        script.end_server();
         script
     }
 
@@ -303,18 +286,15 @@ impl Program {
             (name.to_owned(), steps.join("\n"))
         }));
         let serve = if self.is_stream() { "read; send Hi{LF}; read; send Hi{LF}; recv 1000000 MSG_WAITALL" } else { "recvfrom; sendto sender Hi; recvfrom; sendto sender Hi; recvfrom" };
-        for [name, rest, ..] in table("redirection") {
-            inputs.push((name.to_owned(), served(serve, &format!("{}{rest}", if rest.contains('<') { "" } else { self.input() }))));
+        for [name, rest, ..] in self.rests() {
+            inputs.push((name.to_owned(), served(serve, &format!("{rest}{}", if rest.contains('<') { "" } else { self.input() }))));
         }
         inputs.push(("stdin-a-folder".to_owned(), served(serve, " < .")));
-        if !self.has_arguments() {
-            inputs.push(("arguments".to_owned(), served(serve, &format!("{ARGUMENTS}{}", self.input()))));
-        }
 
         let mut nothing = Script::new(self);
         nothing.file("honest", b"g1\ng2\n");
-        nothing.honest_server();
-        nothing.honest_server();
+        nothing.honest_server(1);
+        nothing.honest_server(2);
         let mut scripts = vec![("nothing".to_owned(), nothing)];
         scripts.extend(inputs.into_iter().map(|(name, steps)| (name, self.before_honest(None, &steps))));
         let arguments = table(if self.kind == "udp" { "address" } else { "path" }).filter(|_| self.has_arguments());
@@ -328,18 +308,12 @@ impl Program {
     /// These steps of a client where this file stands, and then an honest server.
     fn before_honest(self, file: Option<&str>, steps: &str) -> Script {
         let mut script = Script::new(self);
-        script.honest = 1;
         script.clear();
         file.iter().for_each(|path| script.file(path, b"precious"));
         script.file("honest", b"g1\ng2\n");
-        script.steps(steps);
-        if self.reads() && steps.contains("client <") {
-            script.steps("client ^D");
-        }
-        // Who answers from a socket that was bound stays until the client has ended.
-        script.end("client");
-        script.end_others();
-        script.honest_server();
+        let ends_input = if self.reads() && steps.contains("client <") { "\nclient ^D" } else { "" };
+        script.steps(&format!("{steps}{ends_input}"));
+        script.honest_server(2);
         script
     }
 
@@ -354,13 +328,11 @@ impl Program {
         let script = |(name, line): (String, Vec<u8>)| {
             let ends_line = line.is_empty() || line.ends_with(b"\n");
             let mut script = Script::new(self);
-            script.honest = 1;
             script.file("lines", &[b"g1\n" as &[u8], &line, if ends_line { b"g2\n" } else { b"" }].concat());
             script.file("honest", b"g1\ng2\n");
             script.steps(&format!("server $ {server}\nclient $ {{C}} < lines"));
-            script.end("client");
-            script.end("server");
-            script.honest_server();
+            script.end_server();
+            script.honest_server(2);
             (format!("line-{name}"), script)
         };
         lines.into_iter().map(script).collect()
@@ -373,8 +345,7 @@ impl Program {
             script.steps(&format!("pair $ strace -qqq -f -o pair.strace -e trace=recvfrom -e inject=recvfrom:delay_enter=1000000:when=1 {}{rest}", self.name()));
             (name.to_owned(), script)
         };
-        let redirections = table("redirection").map(|[name, rest, ..]| [name, rest]);
-        [["nothing", ""]].into_iter().chain(redirections).chain([["arguments", ARGUMENTS]]).map(script).collect()
+        [["nothing", ""]].into_iter().chain(self.rests().map(|[name, rest, ..]| [name, rest])).map(script).collect()
     }
 }
 
@@ -396,13 +367,6 @@ pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
 /// What honest partners, and clients with plain lines, have on their terminals when nothing happens.
 type Honest = BTreeMap<String, Vec<String>>;
 
-/// The cases in which nothing happens come first.
-fn learn(honest: &mut Honest, case: &Case, starts: &[Start]) {
-    for start in starts.iter().filter(|start| start.who.starts_with("honest") || (start.who == "client" && case.input() == "line-none")) {
-        honest.entry(start.who.clone()).or_insert_with(|| verdict::terminal(start));
-    }
-}
-
 /// Plays the cases of one program: the first is the one in which nothing happens.
 pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
     let mut report = Report::default();
@@ -411,24 +375,22 @@ pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
         signals::check()?;
         report.tried += 1;
         let here = players.play(&case.scene, Side::Ports, Watch::Strace(None))?;
-        learn(&mut honest, case, &here);
-        let verdicts = judge(case, &here, &honest, false);
+        let verdicts = judge(case, &here, &mut honest, false);
         report.wrong.extend(verdicts.iter().map(|verdict| format!("{}: {verdict}", case.scene.name)));
         if players.builds.c.is_none() {
             continue;
         }
         let in_c = players.play(&case.scene, Side::C, Watch::Strace(None))?;
-        learn(&mut honest_in_c, case, &in_c);
-        let of_programs = |starts: &[Start]| starts.iter().filter(|start| start.program.is_some()).map(seen).collect::<Vec<_>>();
+        let kind = judge(case, &in_c, &mut honest_in_c, true).iter().map(|verdict| verdict.kind).min();
+        let of_programs = |starts: &[Start]| starts.iter().filter(|start| start.program.is_some()).flat_map(seen).collect::<Vec<_>>();
         let (c, port) = (of_programs(&in_c), of_programs(&here));
         if c == port {
-            report.c.count(None);
+            report.c.push(None);
             continue;
         }
-        let verdict = judge(case, &in_c, &honest_in_c, true).into_iter().min_by_key(|verdict| verdict.kind);
-        report.c.count(Some(verdict.as_ref().map_or(Kind::Wrong, |verdict| verdict.kind)));
-        let kind = verdict.map_or("differs".to_owned(), |verdict| verdict.kind.to_string());
-        let (in_c, here) = c.iter().flatten().zip(port.iter().flatten()).find(|(c, port)| c != port).map_or(("", ""), |(c, port)| (c, port));
+        report.c.push(Some(kind.unwrap_or(Kind::Wrong)));
+        let kind = kind.map_or("differs".to_owned(), |kind| kind.to_string());
+        let (in_c, here) = c.iter().zip(&port).find(|(c, port)| c != port).map_or(("", ""), |(c, port)| (c, port));
         let difference = format!("{}: {kind}: in C {in_c:.200}, here {here:.200}", case.scene.name);
         match case.exceptions("fixed", case.program).next() {
             Some(why) => report.in_c.push(format!("{difference} ({why})")),
@@ -443,8 +405,8 @@ fn seen(start: &Start) -> Vec<String> {
     [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own).map(|line| line.text)).collect()
 }
 
-/// What is wrong with the starts of a case.
-fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verdict> {
+/// What is wrong with the starts of a case. The cases in which nothing happens come first, and say what is honest.
+fn judge(case: &Case, starts: &[Start], honest: &mut Honest, is_c: bool) -> Vec<Verdict> {
     let kept = |program: &str, what: &str| !is_c && case.exceptions("kept", program).any(|kept| kept == what);
     let stays = |start: &Start| all_programs().any(|program| Some(program.name()) == start.program && program.role.starts_with("serves"));
     let is_served = !starts.iter().any(|start| stays(start) && start.interrupted.is_none());
@@ -475,6 +437,9 @@ fn judge(case: &Case, starts: &[Start], honest: &Honest, is_c: bool) -> Vec<Verd
             "client" => true,
             _ => lines == *alone || (who == "honest2" && !is_served),
         };
+        if who.starts_with("honest") || (who == "client" && case.input() == "line-none") {
+            honest.entry(who.clone()).or_insert_with(|| lines.clone());
+        }
         if let Some(alone) = honest.get(who).filter(|alone| !is_as_alone(alone)) {
             wrong(Kind::Wrong, format!("{lines:?}, and otherwise {alone:?}"));
         }

@@ -4,54 +4,52 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::{self, Display};
-use std::fs;
 use std::io;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
 use crate::verdict::{self, Kind, Players, Report, Side, Start, Verdict, Watch};
 use lab::placeholders::Placeholders;
-use lab::player::Options;
+use lab::player::{Options, actor_of};
 use lab::programs::Cast;
-use lab::scene::{Action, Scene, Text};
+use lab::scene::{Action, Scene, Step, Text};
 use lab::sock;
 use lab::trace::{self, Line, Trace, is_call, name};
 
 const FILE: &str = "tests/trials/faults.tsv";
 
 /// A row of the table.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Row {
-    pub program: String,
-    pub scene: String,
+    pub program: &'static str,
+    pub scene: &'static str,
     /// The process: an actor, or "pair child".
-    process: String,
-    call: String,
+    process: &'static str,
+    call: &'static str,
     is_first: bool,
     is_last: bool,
     /// The names of errors, and what else it returns: `=1`.
-    faults: Vec<String>,
+    faults: Vec<&'static str>,
     is_delayed: bool,
-    /// What is behind each `+`.
-    more: Vec<String>,
+    /// The words that begin with `+`.
+    more: Vec<&'static str>,
     end: End,
-    lines: Vec<String>,
-    others: Vec<(String, Vec<String>)>,
+    lines: &'static str,
+    others: &'static str,
 }
 
 /// How a program is expected to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum End {
     /// With this status, and this alone on stderr.
-    Ends(i32, String),
+    Ends(i32, &'static str),
     /// As in the scene, without so many of its lines.
     GoesOn(usize),
     /// Not at all: it is blocked in this call.
-    Waits(String),
+    Waits(&'static str),
     /// By this signal, as the C program.
-    Signal(String),
+    Signal(&'static str),
     LeftOut,
 }
 
@@ -62,35 +60,25 @@ const INTERRUPTIBLE: [&str; 7] = ["accept", "connect", "read", "recvfrom", "send
 const SAFE: [&str; 3] = ["exit_group", "getpid", "rt_sigreturn"];
 
 /// The table.
-pub fn rows(root: &Path) -> Result<Vec<Row>> {
-    let text = fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
-    let rows = text.lines().filter(|line| !line.starts_with('#')).skip(1);
+pub fn rows() -> Result<Vec<Row>> {
+    let rows = include_str!("../faults.tsv").lines().filter(|line| !line.starts_with('#')).skip(1);
     rows.map(|line| row(line).with_context(|| format!("{FILE}: {}", line.replace('\t', " ")))).collect()
 }
 
-fn row(line: &str) -> Result<Row> {
+fn row(line: &'static str) -> Result<Row> {
     let cells: Vec<&str> = line.split('\t').collect();
     let &[program, scene, process, call, when, fault, end, lines, others] = cells.as_slice() else { bail!("{} columns, not nine", cells.len()) };
     ensure!(["first", "last", "each"].contains(&when), "'{when}' is not one of first, last, each");
-    let [program, scene, process, call] = [program, scene, process, call].map(str::to_owned);
-    let (is_first, is_last) = (when != "last", when != "first");
-    let (mut faults, mut is_delayed, mut more) = (Vec::new(), false, Vec::new());
-    for word in fault.split(' ').filter(|word| *word != "-") {
-        if word == "delay" {
-            is_delayed = true;
-        } else if let Some(rest) = word.strip_prefix('+') {
-            more.push(rest.to_owned());
-        } else {
-            let is_count = word.strip_prefix('=').is_some_and(|count| count.parse::<i64>().is_ok());
-            ensure!(is_count || error(word).is_some(), "'{word}' is neither an error nor a count");
-            faults.push(word.to_owned());
-        }
+    let is_delayed = fault.ends_with(" delay");
+    let words = fault.trim_end_matches(" delay").split(' ').filter(|word| *word != "-");
+    let (more, faults): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('+'));
+    for word in &faults {
+        let is_count = word.strip_prefix('=').is_some_and(|count| count.parse::<i64>().is_ok());
+        ensure!(is_count || error(word).is_some(), "'{word}' is neither an error nor a count");
     }
     let end = parse_end(end).with_context(|| format!("'{end}' is not a way to end"))?;
     ensure!(faults.is_empty() == (end == End::LeftOut), "a row that is left out has no fault, and every other row has one");
-    let other = |other: &str| other.split_once(": ").map(|(who, lines)| (who.to_owned(), parse_lines(lines))).with_context(|| format!("'{other}' is not WHO: LINE"));
-    let others = others.split("; ").filter(|others| *others != "-").map(other).collect::<Result<_>>()?;
-    Ok(Row { program, scene, process, call, is_first, is_last, faults, is_delayed, more, end, lines: parse_lines(lines), others })
+    Ok(Row { program, scene, process, call, is_first: when != "last", is_last: when != "first", faults, is_delayed, more, end, lines, others })
 }
 
 /// The error of this name.
@@ -98,23 +86,19 @@ fn error(name: &str) -> Option<Errno> {
     (1..=133).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name)
 }
 
-fn parse_end(text: &str) -> Option<End> {
+fn parse_end(text: &'static str) -> Option<End> {
     Some(match text.split_once(": ") {
         Some(("left out", _)) => End::LeftOut,
-        Some(("ends", message)) => End::Ends(1, message.to_owned()),
-        Some((before, message)) => End::Ends(before.strip_prefix("ends ")?.parse().ok()?, message.to_owned()),
-        None if text == "quits" => End::Ends(0, String::new()),
+        Some(("ends", message)) => End::Ends(1, message),
+        Some((before, message)) => End::Ends(before.strip_prefix("ends ")?.parse().ok()?, message),
+        None if text == "quits" => End::Ends(0, ""),
         None if text == "goes on" => End::GoesOn(0),
         None => match (text.strip_prefix("goes on without "), text.strip_prefix("waits in ")) {
             (Some(lines), _) => End::GoesOn(lines.parse().ok()?),
-            (_, Some(call)) => End::Waits(call.to_owned()),
-            _ => End::Signal(text.strip_suffix(", as in C")?.to_owned()),
+            (_, Some(call)) => End::Waits(call),
+            _ => End::Signal(text.strip_suffix(", as in C")?),
         },
     })
-}
-
-fn parse_lines(text: &str) -> Vec<String> {
-    text.split(" | ").filter(|line| *line != "-").map(str::to_owned).collect()
 }
 
 /// Tries the faults of one program, in its port and, if it is there, in the C program among ports; of
@@ -126,56 +110,54 @@ pub fn run(rows: &[(&Row, &Scene)], players: &Players, every: usize) -> Result<R
         let actors = [row.who().to_owned()];
         let sides = [Some((Side::Ports, "")), players.builds.c.as_ref().map(|_| (Side::Mixed(&actors), row.who()))];
         for (side, c) in sides.into_iter().flatten() {
-            let baseline = match baselines.entry((&row.scene, c)) {
+            let baseline = match baselines.entry((row.scene, c)) {
                 Entry::Vacant(entry) => entry.insert(Baseline::new(scene, players, side)?),
                 Entry::Occupied(entry) => entry.into_mut(),
             };
             // The C program may make the call another number of times, or never.
-            for fault in row.in_trace(baseline.trace(&row.process)).iter().step_by(every) {
+            for fault in row.in_trace(baseline.trace(row.process)).iter().step_by(every) {
                 let verdict = try_out(fault, scene, players, side, baseline)?;
                 let kind = verdict.as_ref().map(|verdict| verdict.kind);
-                let said = verdict.map(|verdict| format!("{fault}: {verdict}"));
+                let said = verdict.map(|verdict| format!("{row} ({}): {verdict}", fault.injections.join(" ")));
                 if side == Side::Ports {
                     report.tried += 1;
                     report.wrong.extend(said);
                 } else {
-                    report.c.count(kind);
+                    report.c.push(kind);
                     report.in_c.extend(said);
                 }
             }
         }
     }
-    report.wrong.extend(gaps(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), |row| baselines[&(&row.scene, "")].trace(&row.process)));
+    let rows: Vec<&Row> = rows.iter().map(|(row, _)| *row).collect();
+    report.wrong.extend(gaps(&rows, |row| baselines[&(row.scene, "")].trace(row.process)));
     Ok(report)
 }
 
-/// A scene when nothing fails, which with the ports must be as it is written: its traces, and what each
-/// actor says and how it ends, by its name with a number from its second start on.
+/// A scene when nothing fails. Ports must do what it says; what a C program does instead, as where the scene
+/// shows a fix, is the baseline.
 struct Baseline {
     traces: Vec<Trace>,
+    /// Of each start, by the actor's name with a number from its second start on.
     parts: BTreeMap<String, Part>,
 }
 
-#[derive(Default)]
+/// What a start says and how it ends.
 struct Part {
     lines: Vec<Text>,
     end: String,
 }
 
 impl Baseline {
-    /// Where a C program differs, as where the scene shows a fix, what it does is the baseline.
     fn new(scene: &Scene, players: &Players, side: Side) -> Result<Baseline> {
-        let mut parts = parts(scene);
         if side == Side::Ports {
-            let options = Options { watch: Watch::Strace(None), ..Options::default() };
-            let played = players.isolation.play(scene, &Cast::new(scene, &players.builds, side), &options, &mut ())?;
-            return Ok(Baseline { traces: played.as_written()?.into_traces(), parts });
+            let cast = Cast::new(scene, &players.builds, side);
+            players.isolation.play(scene, &cast, &Options::default(), &mut ())?.as_written()?;
         }
-        let mut traces = Vec::new();
+        let (mut traces, mut parts) = (Vec::new(), BTreeMap::new());
         for start in players.play(scene, side, Watch::Strace(None))? {
-            let end = verdict::end(&start);
-            let part = parts.entry(start.who).or_default();
-            *part = Part { lines: as_said(&start.lines, &part.lines), end };
+            let part = Part { lines: as_said(&start.lines, scene, actor_of(&start.who)), end: verdict::end(&start) };
+            parts.insert(start.who, part);
             traces.extend(start.traces);
         }
         Ok(Baseline { traces, parts })
@@ -187,32 +169,16 @@ impl Baseline {
     }
 }
 
-/// What each actor says in a scene and how it ends.
-fn parts(scene: &Scene) -> BTreeMap<String, Part> {
-    let mut parts = BTreeMap::<String, Part>::new();
-    let mut starts = BTreeMap::<&str, usize>::new();
-    for step in &scene.steps {
-        let nth = starts.entry(&step.actor).or_default();
-        *nth += usize::from(matches!(step.action, Action::Start(_)));
-        let who = if *nth == 1 { step.actor.clone() } else { format!("{} {nth}", step.actor) };
-        let part = parts.entry(who).or_default();
-        match &step.action {
-            Action::Expect(text) => part.lines.push(text.clone()),
-            Action::End(end) => part.end.clone_from(end),
-            _ => {}
-        }
-    }
-    parts
-}
-
-/// `lines` as texts: those of the scene where they match, with their numbers open.
-fn as_said(lines: &[String], said: &[Text]) -> Vec<Text> {
-    let (mut numbers, mut rest) = (Placeholders::default(), said);
-    let text = |line: &String| match rest.iter().position(|text| text.matches(line.as_bytes(), &mut numbers)) {
+/// `lines` as texts: those of the actor in the scene where they match, with their numbers open.
+fn as_said<'a>(lines: &[String], scene: &'a Scene, actor: &str) -> Vec<Text> {
+    let mut numbers = Placeholders::default();
+    let said = |step: &'a Step| if let Action::Expect(text) = &step.action { Some(text) } else { None };
+    let said: Vec<&Text> = scene.steps.iter().filter(|step| step.actor == actor).filter_map(said).collect();
+    let mut next = 0;
+    let text = |line: &String| match said[next..].iter().position(|text| text.matches(line.as_bytes(), &mut numbers)) {
         Some(at) => {
-            let text = rest[at].clone();
-            rest = &rest[at + 1..];
-            text
+            next += at + 1;
+            said[next - 1].clone()
         }
         None => Text::from(line.as_str()),
     };
@@ -224,12 +190,11 @@ fn try_out(fault: &Fault, scene: &Scene, players: &Players, side: Side, baseline
     let who = fault.row.who();
     let starts = players.play(scene, side, Watch::Strace(Some((who.to_owned(), fault.injections.clone()))))?;
     let start = starts.iter().find(|start| start.who == who).with_context(|| format!("{who} does not end in scene {}", scene.name))?;
-    let part = baseline.parts.get(who).with_context(|| format!("no part of {who}"))?;
     let Some(since) = start.traces.iter().filter(|trace| trace.who == fault.row.process).find_map(|trace| fault.since(trace)) else {
         return Ok(Some(Verdict::new(Kind::Wrong, "it did not come to that call")));
     };
-    let of_others = || starts.iter().filter(|start| start.who != who).find_map(|start| judge_other(fault, start, baseline.parts.get(&start.who)));
-    Ok(judge(fault, start, part, &verdict::stderr(start), since).or_else(of_others))
+    let of_others = || starts.iter().filter(|start| start.who != who).find_map(|start| judge_other(fault, start, &baseline.parts[&start.who]));
+    Ok(judge(fault, start, &baseline.parts[who], &verdict::stderr(start), since).or_else(of_others))
 }
 
 /// Whether a program has received anything in these lines, or the fault was in a receive: if not, and it
@@ -245,7 +210,7 @@ fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[Lin
     let is_expected = match expected {
         End::Ends(status, _) => end == status.to_string(),
         End::GoesOn(_) => end == part.end,
-        End::Waits(call) => outcome.waits && outcome.end.is_none() && outcome.call == Some(call),
+        End::Waits(call) => outcome.waits && outcome.end.is_none() && outcome.call == Some(*call),
         End::Signal(signal) => end == *signal,
         End::LeftOut => true,
     };
@@ -266,7 +231,7 @@ fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[Lin
         }
         at.map(|at| lines.remove(at));
     }
-    let new = fault.texts(&fault.row.lines);
+    let new = fault.texts(fault.row.lines);
     if !are_said(&lines, &part.lines, &new, &mut Placeholders::default()) {
         return wrong("these lines are neither in the scene nor in the row".to_owned());
     }
@@ -278,11 +243,11 @@ fn judge(fault: &Fault, outcome: &Start, part: &Part, stderr: &str, since: &[Lin
 }
 
 /// No other program may print what is not true, or end by a signal but its Ctrl-C or, its peer gone, SIGPIPE.
-fn judge_other(fault: &Fault, start: &Start, part: Option<&Part>) -> Option<Verdict> {
+fn judge_other(fault: &Fault, start: &Start, part: &Part) -> Option<Verdict> {
     let who = &start.who;
     let lines: Vec<&str> = start.lines.iter().flat_map(|line| sock::received(line)).collect();
-    let said: Vec<Text> = part.iter().flat_map(|part| &part.lines).flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
-    let new = fault.row.others.iter().find(|(other, _)| other == who).map(|(_, lines)| fault.texts(lines)).unwrap_or_default();
+    let said: Vec<Text> = part.lines.iter().flat_map(|text| sock::received(text.notation())).map(Text::from).collect();
+    let new = fault.row.others.split("; ").find_map(|other| other.strip_prefix(who)?.strip_prefix(": ")).map(|lines| fault.texts(lines)).unwrap_or_default();
     let crash = verdict::judge(start, "").filter(|verdict| verdict.kind == Kind::Crashes && verdict::end(start) != "SIGPIPE");
     let wrong = || Verdict::new(Kind::Wrong, format!("these lines of {who} are neither in the scene nor in the row: {}", start.lines.join(" | ")));
     crash.or_else(|| (!are_said(&lines, &said, &new, &mut Placeholders::default())).then(wrong))
@@ -330,7 +295,7 @@ fn gaps<'a>(rows: &[&'a Row], trace: impl Fn(&'a Row) -> Option<&'a Trace>) -> V
         if !alike().any(|other| other.is_first) || !alike().any(|other| other.is_last) {
             gaps.push(format!("{row}: no row for the first or the last time"));
         }
-        if INTERRUPTIBLE.contains(&name(&row.call)) && !alike().any(|other| other.faults.iter().any(|fault| fault == "EINTR")) {
+        if INTERRUPTIBLE.contains(&name(row.call)) && !alike().any(|other| other.faults.contains(&"EINTR")) {
             gaps.push(format!("{row}: EINTR is missing"));
         }
     }
@@ -352,13 +317,13 @@ fn own(trace: &Trace) -> impl Iterator<Item = usize> + '_ {
 impl Row {
     /// The actor whose program is meant.
     fn who(&self) -> &str {
-        self.process.strip_suffix(" child").unwrap_or(&self.process)
+        self.process.strip_suffix(" child").unwrap_or(self.process)
     }
 
     fn is_for(&self, line: &str) -> bool {
         match self.call.split_once("...") {
             Some((before, within)) => line.starts_with(before) && line.contains(within),
-            None if self.call.contains('(') => line.starts_with(&self.call),
+            None if self.call.contains('(') => line.starts_with(self.call),
             None => name(line) == self.call,
         }
     }
@@ -389,8 +354,6 @@ impl Display for Row {
 struct Fault<'a> {
     row: &'a Row,
     fails: &'a str,
-    /// Which of the process's calls of that name, from 1, the loader's included.
-    when: usize,
     /// The options of strace that make it happen.
     injections: Vec<String>,
 }
@@ -398,26 +361,26 @@ struct Fault<'a> {
 impl Fault<'_> {
     /// To the call after these lines.
     fn new<'a>(row: &'a Row, fails: &'a str, before: &[Line]) -> Fault<'a> {
-        let next = |call: &str| before.iter().filter(|line| is_call(line) && name(line) == call).count() + 1;
-        let more = row.more.iter().map(|more| match more.split_once('=') {
-            Some((call, error)) if !more.contains(':') => format!("inject={call}:error={error}:when={}", next(call)),
+        // Which of the process's calls of that name is next, from 1, the loader's included.
+        let when = |call: &str| before.iter().filter(|line| is_call(line) && name(line) == call).count() + 1;
+        let more = row.more.iter().map(|more| more.trim_start_matches('+')).map(|more| match more.split_once('=') {
+            Some((call, error)) if !more.contains(':') => format!("inject={call}:error={error}:when={}", when(call)),
             _ => format!("inject={more}"),
         });
         let fault = fails.strip_prefix('=').map_or_else(|| format!("error={fails}"), |count| format!("retval={count}"));
-        let (call, delay) = (name(&row.call), if row.is_delayed { ":delay_enter=200000" } else { "" });
-        let when = next(call);
-        let injections = more.chain([format!("inject={call}:{fault}{delay}:when={when}")]).collect();
-        Fault { row, fails, when, injections }
+        let (call, delay) = (name(row.call), if row.is_delayed { ":delay_enter=200000" } else { "" });
+        let injections = more.chain([format!("inject={call}:{fault}{delay}:when={}", when(call))]).collect();
+        Fault { row, fails, injections }
     }
 
     /// The lines of a trace from the fault on.
     fn since<'a>(&self, trace: &'a Trace) -> Option<&'a [Line]> {
-        let at = trace.lines.iter().position(|line| name(line) == name(&self.row.call) && line.contains("(INJECTED)"))?;
+        let at = trace.lines.iter().position(|line| name(line) == name(self.row.call) && line.contains("(INJECTED)"))?;
         Some(&trace.lines[at..])
     }
 
-    fn texts(&self, lines: &[String]) -> Vec<Text> {
-        lines.iter().map(|line| Text::from(self.fill(line).as_str())).collect()
+    fn texts(&self, lines: &str) -> Vec<Text> {
+        lines.split(" | ").filter(|line| *line != "-").map(|line| Text::from(self.fill(line).as_str())).collect()
     }
 
     fn fill(&self, text: &str) -> String {
@@ -426,13 +389,6 @@ impl Fault<'_> {
         // "File exists (os error 17)"
         let error = io::Error::from(errno).to_string().replace(&format!(" (os error {number})"), "");
         text.replace("{error}", &format!("{error} ({number})")).replace("{errno}", &format!("{number},{error}")).replace("{text}", &error)
-    }
-}
-
-/// "udpserver (server in two-clients): recvfrom EINTR, call 2 of that name".
-impl Display for Fault<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} {}, call {} of that name", self.row, self.fails, self.when)
     }
 }
 
@@ -452,19 +408,19 @@ mod tests {
 
     #[test]
     fn a_fault_is_at_the_first_time_and_the_last() {
-        let row = row(&format!("{HEAD}\trecvfrom\teach\tEINTR =1 +write=ENOSPC\tgoes on\tn={{count}} {{errno}}\t-")).unwrap();
+        let row = row(format!("{HEAD}\trecvfrom\teach\tEINTR =1 +write=ENOSPC\tgoes on\tn={{count}} {{errno}}\t-").leak()).unwrap();
         let trace = trace();
         let faults = row.in_trace(Some(&trace));
         let injections: Vec<_> = faults.iter().map(|fault| fault.injections.join(" ")).collect();
         assert_eq!(injections[0], "inject=write:error=ENOSPC:when=2 inject=recvfrom:error=EINTR:when=1");
         assert_eq!(injections[1], "inject=write:error=ENOSPC:when=3 inject=recvfrom:error=EINTR:when=2");
         assert_eq!(injections[2], "inject=write:error=ENOSPC:when=2 inject=recvfrom:retval=1:when=1");
-        assert_eq!((faults[0].fill(&row.lines[0]), faults[2].fill(&row.lines[0])), ("n={count} 4,Interrupted system call".into(), "n=1 {errno}".into()));
+        assert_eq!((faults[0].fill(row.lines), faults[2].fill(row.lines)), ("n={count} 4,Interrupted system call".into(), "n=1 {errno}".into()));
     }
 
     #[test]
     fn gaps_are_found() {
-        let read = |rests: &[&str]| rests.iter().map(|rest| row(&format!("{HEAD}\t{rest}\tgoes on\t-\t-")).unwrap()).collect::<Vec<_>>();
+        let read = |rests: &[&str]| rests.iter().map(|rest| row(format!("{HEAD}\t{rest}\tgoes on\t-\t-").leak()).unwrap()).collect::<Vec<_>>();
         let trace = trace();
         let gaps_of = |rests: &[&str]| gaps(&read(rests).iter().collect::<Vec<_>>(), |_| Some(&trace)).join("\n");
         let full = ["socket\teach\tEMFILE", "write(1\teach\tEINTR", "recvfrom\teach\tEINTR"];
@@ -508,7 +464,7 @@ mod tests {
             ("SIGPIPE, as in C", "-", Some(13), &["start"], "", None),
             ("SIGPIPE, as in C", "-", Some(11), &["start"], "", Some(Kind::Crashes)),
         ] {
-            let row = row(&format!("{HEAD}\trecvfrom\tfirst\tEIO\t{end}\t{lines}\tclient: {MESSAGE}")).unwrap();
+            let row = row(format!("{HEAD}\trecvfrom\tfirst\tEIO\t{end}\t{lines}\tclient: {MESSAGE}").leak()).unwrap();
             let fault = &row.in_trace(Some(&trace))[0];
             let lines: Vec<String> = said.iter().map(|line| (*line).to_owned()).collect();
             let start = Start { who: "client".into(), end: status.map(ExitStatus::from_raw), waits: status.is_none(), call: status.is_none().then_some("recvfrom"), lines, ..Start::default() };
@@ -516,7 +472,7 @@ mod tests {
             assert_eq!(verdict.map(|verdict| verdict.kind), kind, "{end}: {status:?} {said:?}");
             // Another program has all of its row's lines and, if it likes, its scene's.
             let is_said = said.contains(&MESSAGE) && !said.contains(&"send -1") && status != Some(11);
-            assert_eq!(judge_other(fault, &start, Some(&part)).is_none(), is_said, "{said:?}");
+            assert_eq!(judge_other(fault, &start, &part).is_none(), is_said, "{said:?}");
         }
     }
 }

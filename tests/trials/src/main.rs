@@ -160,12 +160,12 @@ fn each(programs: &[&'static str], players: &Players, details: bool, run: impl F
     let mut all = Report::default();
     for program in programs {
         let report = run(program).with_context(|| (*program).to_owned())?;
-        let in_c = players.builds.c.as_ref().map(|_| format!("; in C: {}", report.c)).unwrap_or_default();
+        let in_c = if players.builds.c.is_some() { format!("; {}", report.summary_of_c()) } else { String::new() };
         anstream::println!("{program}: {} tried{in_c}", report.tried);
         report.in_c.iter().filter(|_| details).for_each(|line| anstream::println!("in C: {line:.400}"));
         all.tried += report.tried;
         all.wrong.extend(report.wrong);
-        all.c.add(report.c);
+        all.c.extend(report.c);
     }
     conclude(&all, players)
 }
@@ -174,16 +174,16 @@ fn each(programs: &[&'static str], players: &Players, details: bool, run: impl F
 fn conclude(report: &Report, players: &Players) -> Result<usize> {
     ensure!(report.wrong.is_empty(), "{} results are wrong\n     {}", report.wrong.len(), report.wrong.join("\n     "));
     if players.builds.c.is_some() {
-        anstream::println!("in C: {}", report.c);
+        anstream::println!("{}", report.summary_of_c());
     }
     Ok(report.tried)
 }
 
 fn faults(which: &Which, every: usize) -> Result<()> {
     strace::available()?;
-    let (scenes, rows, names) = (scene::read_all(programs::root())?, faults::rows(programs::root())?, programs(&which.ports.names)?);
+    let (scenes, rows, names) = (scene::read_all(programs::root())?, faults::rows()?, programs(&which.ports.names)?);
     let scene_of = |row: &Row| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/trials/faults.tsv: no scene is called {}", row.scene));
-    let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| names.contains(&row.program.as_str())).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
+    let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| names.contains(&row.program)).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
     let players = which.players(&scene::names(&rows.iter().map(|(_, scene)| *scene).collect::<Vec<_>>()), false)?;
     let tried = each(&names, &players, !which.ports.names.is_empty(), |name| {
         let of_program: Vec<_> = rows.iter().filter(|(row, _)| row.program == name).copied().collect();
@@ -265,10 +265,8 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
     let wanted = &which.ports.names;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let pairs: Vec<_> = bench::programs::PAIRS.iter().filter(|pair| is_wanted("programs") || pair.names().first().is_some_and(|name| is_wanted(name))).collect();
-    let known = |name: &str| ["programs", "transports", "growth"].contains(&name) || pairs.iter().any(|pair| pair.names().first() == Some(&name));
-    if let Some(name) = wanted.iter().find(|name| !known(name)) {
-        bail!("'{name}' is not a part (programs, transports, growth) and not a server");
-    }
+    let servers = bench::programs::PAIRS.iter().filter_map(|pair| pair.names().first().copied());
+    chosen(wanted, &["programs", "transports", "growth"].into_iter().chain(servers).collect::<Vec<_>>(), |name| name)?;
     let mut names: Vec<&str> = pairs.iter().flat_map(|pair| pair.names()).collect();
     names.extend(growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth")));
     names.sort_unstable();
@@ -313,11 +311,10 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
 
 fn reverts(names: &[String]) -> Result<()> {
     let chosen = programs(names)?;
-    let mut reverts = reverts::read(programs::root())?;
+    let mut reverts = reverts::read()?;
     reverts.retain(|revert| chosen.contains(&revert.fix.program.as_str()));
     lab::signals::watch();
-    let this = std::env::current_exe()?;
-    let mut workspace = Workspace::new(&this)?;
+    let mut workspace = Workspace::new()?;
     let mut wrong = Vec::new();
     for (revert, number) in reverts.iter().zip(1..) {
         lab::signals::check()?;

@@ -23,7 +23,7 @@ pub fn run(scenes: &[&Scene], tool: Tool, players: &Players) -> Result<Report> {
         }
         if players.builds.c.is_some() {
             let starts = players.play(scene, Side::C, Watch::Memory(tool))?;
-            starts.iter().filter(|start| start.program.is_some()).for_each(|start| report.c.count((!start.findings.is_empty()).then_some(Kind::Memory)));
+            report.c.extend(starts.iter().filter(|start| start.program.is_some()).map(|start| (!start.findings.is_empty()).then_some(Kind::Memory)));
         }
         if number % 100 == 0 {
             anstream::eprintln!("{number} of {} scenes", scenes.len());

@@ -3,6 +3,7 @@
 //! that is tried in a copy of the workspace.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use lab::programs::{self, Build, GROUPS, PROGRAMS, Profile};
+use lab::programs::{self, Binaries, Build, PROGRAMS, Profile};
 
 const FILE: &str = "tests/trials/reverts.tsv";
 
@@ -27,8 +28,7 @@ pub struct Fix {
 
 impl Fix {
     fn new(program: &str, line: &str, name: &str) -> Result<Fix> {
-        let line = line.parse().with_context(|| format!("'{line}' is not a line number"))?;
-        Ok(Fix { program: program.to_owned(), line, name: name.to_owned() })
+        Ok(Fix { program: program.to_owned(), line: number(line)?, name: name.to_owned() })
     }
 }
 
@@ -39,116 +39,51 @@ impl Display for Fix {
     }
 }
 
-/// The marks in a program's source: the comments `// fix: NAME` or `// fix: NAME; NAME`, and the
-/// calls of `check` and `uninterrupted`, which are their own marks.
-///
-/// # Errors
-///
-/// If a `check` says nothing of what it checks.
-pub fn marks(program: &str, source: &str) -> Result<Vec<Fix>> {
-    let mut fixes = Vec::new();
-    for (line, number) in source.lines().zip(1..) {
-        let (code, comment) = line.split_once("// fix: ").unwrap_or((line, ""));
-        let mut names: Vec<String> = comment.split("; ").filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        if code.contains("check(fits_sun_path(") {
-            names.push("path past sun_path".to_owned());
-        } else if code.contains("check(") {
-            let call = code.rsplit_once(", c\"").and_then(|(_, message)| message.split_once(" failed\")"));
-            let (call, _) = call.with_context(|| format!("{program}:{number}: a check says 'CALL failed'"))?;
-            names.push(format!("unchecked {call}"));
-        }
-        if code.contains("uninterrupted(") {
-            names.push("handler's printf inside printf".to_owned());
-        }
-        fixes.extend(names.into_iter().map(|name| Fix { program: program.to_owned(), line: number, name }));
-    }
-    Ok(fixes)
-}
-
-/// A row of a FIXES.md: the same fix, at one place or some.
-pub struct Row {
-    pub fixes: Vec<Fix>,
-    /// The cell that says what the port does instead.
-    pub port: String,
-    /// The cell that names the test.
-    pub test: String,
-}
-
-/// The rows of all tables of fixes: those under the head `| fix | where | ...`.
-///
-/// # Errors
-///
-/// If a FIXES.md cannot be read, or a row has not six cells or a place that is not PROGRAM:LINE.
-pub fn rows(root: &Path) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for group in GROUPS {
-        let file = Path::new(group).join("FIXES.md");
-        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
-        let table = text.lines().skip_while(|line| !line.starts_with("| fix | where |")).skip(2).take_while(|line| line.starts_with('|'));
-        for line in table {
-            rows.push(row(line).with_context(|| format!("{}: {line}", file.display()))?);
-        }
-    }
-    Ok(rows)
-}
-
-fn row(line: &str) -> Result<Row> {
-    let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-    let &[name, places, _, _, port, test] = cells.as_slice() else { bail!("a row of a table of fixes has six cells") };
-    let fix = |place: &str| place.split_once(':').with_context(|| format!("'{place}' is not PROGRAM:LINE")).and_then(|(program, line)| Fix::new(program, line, name));
-    Ok(Row { fixes: places.split(", ").map(fix).collect::<Result<_>>()?, port: port.to_owned(), test: test.to_owned() })
-}
-
 /// A fix, and the edits of its program that take it away.
-#[derive(Debug, Clone)]
 pub struct Revert {
     pub fix: Fix,
-    pub edits: Vec<Edit>,
     /// What notices that: `rustc` does not compile it, `scene NAME` fails, the calls of `calls NAME` are not
     /// those of the golden, AddressSanitizer stops the program in `asan NAME`, `faults` finds it not to do
     /// what faults.tsv says; or, `reading`, only the text that the edit replaces is gone.
-    pub shown: String,
+    pub shown: &'static str,
+    edits: Vec<Edit>,
 }
 
 /// Another text in place of one that stands once in a line.
-#[derive(Debug, Clone)]
-pub struct Edit {
+struct Edit {
     /// Counted from 1.
     line: usize,
-    from: String,
-    to: String,
+    from: &'static str,
+    to: &'static str,
 }
 
-/// The table. Rows of the same fix follow each other and are one: a row for each edit, the first with
-/// what shows it.
+/// The table: a row for each fix, with three cells for each edit at its end.
 ///
 /// # Errors
 ///
-/// If it cannot be read, or a row is not as it should be.
-pub fn read(root: &Path) -> Result<Vec<Revert>> {
-    let text = fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
-    let mut reverts: Vec<Revert> = Vec::new();
-    for row in text.lines().skip(1) {
-        let (fix, edit, shown) = parse(row).with_context(|| format!("{FILE}: {row}"))?;
-        match (shown, reverts.last_mut().filter(|last| last.fix == fix)) {
-            (Some(shown), _) => reverts.push(Revert { fix, edits: vec![edit], shown }),
-            (None, Some(last)) => last.edits.push(edit),
-            (None, None) => bail!("{FILE}: {row}: nothing says what shows it"),
-        }
-    }
-    Ok(reverts)
+/// If a row is not as it should be.
+pub fn read() -> Result<Vec<Revert>> {
+    include_str!("../reverts.tsv").lines().skip(1).map(|row| parse(row).with_context(|| format!("{FILE}: {row}"))).collect()
 }
 
-fn parse(row: &str) -> Result<(Fix, Edit, Option<String>)> {
+fn parse(row: &'static str) -> Result<Revert> {
     let cells: Vec<&str> = row.split('\t').collect();
-    let &[program, line, name, at, from, to, shown] = cells.as_slice() else { bail!("not seven columns") };
-    let is_known = match shown.split_once(' ').unwrap_or((shown, "")) {
-        ("scene" | "calls" | "asan", scene) => !scene.is_empty(),
-        (kind, _) => ["", "rustc", "faults", "reading"].contains(&kind),
+    let &[program, line, name, shown, ref edits @ ..] = cells.as_slice() else { bail!("not four columns and the edits") };
+    let is_known = match shown.split_once(' ') {
+        Some((kind, _)) => ["scene", "calls", "asan"].contains(&kind),
+        None => ["rustc", "faults", "reading"].contains(&shown),
     };
     ensure!(is_known, "'{shown}' is not one of rustc, faults, reading, scene NAME, calls NAME, asan NAME");
-    let at = at.parse().with_context(|| format!("'{at}' is not a line number"))?;
-    Ok((Fix::new(program, line, name)?, Edit { line: at, from: from.to_owned(), to: to.to_owned() }, Some(shown.to_owned()).filter(|shown| !shown.is_empty())))
+    let edit = |cells: &[&'static str]| {
+        let &[line, from, to] = cells else { bail!("an edit has a line, a text and another") };
+        Ok(Edit { line: number(line)?, from, to })
+    };
+    Ok(Revert { fix: Fix::new(program, line, name)?, shown, edits: edits.chunks(3).map(edit).collect::<Result<_>>()? })
+}
+
+/// A line number.
+fn number(text: &str) -> Result<usize> {
+    text.parse().with_context(|| format!("'{text}' is not a line number"))
 }
 
 impl Revert {
@@ -171,37 +106,32 @@ impl Revert {
     fn scene(&self) -> Option<&str> {
         self.shown.split_once(' ').map(|(_, scene)| scene)
     }
+}
 
-    /// The path of the program's source, from the workspace's root.
-    fn source(&self) -> Result<PathBuf> {
-        Ok(programs::find(&self.fix.program).with_context(|| format!("{FILE}: no program is called {}", self.fix.program))?.source())
-    }
+/// The path of a program's source, from the workspace's root.
+fn source(program: &str) -> Result<PathBuf> {
+    Ok(programs::find(program).with_context(|| format!("no program is called {program}"))?.source())
 }
 
 /// A copy of the workspace, to edit, and the ports as they are.
-pub struct Workspace<'a> {
+pub struct Workspace {
     copy: TempDir,
-    ports: TempDir,
-    /// The tools.
+    ports: Binaries,
     lab: PathBuf,
-    trials: &'a Path,
+    trials: PathBuf,
     /// Whether a check passes with the fix: by what shows it, and by program unless that is a scene.
-    passes: BTreeMap<(String, Option<String>), bool>,
+    passes: BTreeMap<String, bool>,
 }
 
-impl Workspace<'_> {
-    /// `trials` is the tool itself.
-    ///
+impl Workspace {
     /// # Errors
     ///
-    /// If the ports cannot be built or copied.
-    pub fn new(trials: &Path) -> Result<Workspace<'_>> {
+    /// If the ports cannot be built, or the workspace cannot be copied.
+    pub fn new() -> Result<Workspace> {
         let lab = programs::build(&["lab"], Profile::Dev)?["lab"].clone();
-        let workspace = Workspace { copy: TempDir::new()?, ports: TempDir::new()?, lab, trials, passes: BTreeMap::new() };
+        let ports = programs::build(&PROGRAMS.map(|program| program.name), Profile::Dev)?;
+        let workspace = Workspace { copy: TempDir::new()?, ports, lab, trials: env::current_exe()?, passes: BTreeMap::new() };
         copy(programs::root(), workspace.copy.path())?;
-        for (name, path) in programs::build(&PROGRAMS.map(|program| program.name), Profile::Dev)? {
-            fs::copy(path, workspace.ports.path().join(name))?;
-        }
         Ok(workspace)
     }
 
@@ -211,7 +141,7 @@ impl Workspace<'_> {
     ///
     /// If an edit cannot be made, does not compile, or the check cannot be run.
     pub fn try_out(&mut self, revert: &Revert) -> Result<Option<&'static str>> {
-        let key = (revert.shown.clone(), revert.scene().is_none().then(|| revert.fix.program.clone()));
+        let key = if revert.scene().is_some() { revert.shown.to_owned() } else { format!("{} of {}", revert.shown, revert.fix.program) };
         let passes_with = match self.passes.get(&key) {
             Some(passes) => *passes,
             None => self.check(revert)?,
@@ -220,18 +150,18 @@ impl Workspace<'_> {
         if !passes_with {
             return Ok(Some("also fails with the fix:"));
         }
-        let source = self.copy.path().join(revert.source()?);
-        let text = fs::read_to_string(&source)?;
-        fs::write(&source, revert.apply(&text)?)?;
+        let path = self.copy.path().join(source(&revert.fix.program)?);
+        let text = fs::read_to_string(&path)?;
+        fs::write(&path, revert.apply(&text)?)?;
         let passes = self.check(revert);
-        fs::write(&source, text)?;
+        fs::write(&path, text)?;
         Ok(passes?.then_some("NOT NOTICED by"))
     }
 
     fn check(&self, revert: &Revert) -> Result<bool> {
         let (program, kind, scene) = (revert.fix.program.as_str(), revert.shown.split(' ').next().unwrap_or_default(), revert.scene().unwrap_or_default());
         if kind == "reading" {
-            return Ok(revert.apply(&fs::read_to_string(self.copy.path().join(revert.source()?))?).is_ok());
+            return Ok(revert.apply(&fs::read_to_string(self.copy.path().join(source(&revert.fix.program)?))?).is_ok());
         }
         let asan = kind == "asan";
         let profile = if asan { Profile::Release } else { Profile::Dev };
@@ -240,13 +170,14 @@ impl Workspace<'_> {
             return Ok(false);
         };
         let folder = TempDir::new()?;
-        copy(self.ports.path(), folder.path())?;
-        fs::copy(&built[program], folder.path().join(program))?;
+        for (name, path) in self.ports.iter().chain(&built) {
+            fs::copy(path, folder.path().join(name))?;
+        }
         let (tool, args): (&Path, &[&str]) = match kind {
             "scene" => (&self.lab, &["replay", scene, "--pause", "0", "--limit", "5"]),
             "calls" => (&self.lab, &["check", scene]),
-            "asan" => (self.trials, &["memory", scene, "--tool", "asan"]),
-            "faults" => (self.trials, &["faults", program]),
+            "asan" => (&self.trials, &["memory", scene, "--tool", "asan"]),
+            "faults" => (&self.trials, &["faults", program]),
             _ => return Ok(true),
         };
         let output = Command::new(tool).args(args).arg("--programs").arg(folder.path()).stdin(Stdio::null()).output();
@@ -273,21 +204,69 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use lab::programs::root;
+    use lab::programs::{GROUPS, root};
     use lab::scene;
     use regex_lite::Regex;
 
     use super::*;
 
-    fn source(program: &str) -> String {
-        fs::read_to_string(root().join(programs::find(program).unwrap_or_else(|| panic!("no program is called {program}")).source())).unwrap()
+    fn text_of(program: &str) -> String {
+        fs::read_to_string(root().join(source(program).unwrap())).unwrap()
+    }
+
+    /// The marks in a program's source: the comments `// fix: NAME` or `// fix: NAME; NAME`, and the
+    /// calls of `check` and `uninterrupted`, which are their own marks.
+    fn marks(program: &str) -> Vec<Fix> {
+        let mut fixes = Vec::new();
+        for (line, number) in text_of(program).lines().zip(1..) {
+            let (code, comment) = line.split_once("// fix: ").unwrap_or((line, ""));
+            let mut names: Vec<String> = comment.split("; ").filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            if code.contains("check(fits_sun_path(") {
+                names.push("path past sun_path".to_owned());
+            } else if code.contains("check(") {
+                let call = code.rsplit_once(", c\"").and_then(|(_, message)| message.split_once(" failed\")"));
+                let (call, _) = call.unwrap_or_else(|| panic!("{program}:{number}: a check says 'CALL failed'"));
+                names.push(format!("unchecked {call}"));
+            }
+            if code.contains("uninterrupted(") {
+                names.push("handler's printf inside printf".to_owned());
+            }
+            fixes.extend(names.into_iter().map(|name| Fix { program: program.to_owned(), line: number, name }));
+        }
+        fixes
+    }
+
+    /// A row of a FIXES.md: the same fix, at one place or some.
+    struct Row {
+        fixes: Vec<Fix>,
+        /// The cell that says what the port does instead.
+        port: String,
+        /// The cell that names the test.
+        test: String,
+    }
+
+    /// The rows of all tables of fixes: those under the head `| fix | where | ...`.
+    fn rows() -> Vec<Row> {
+        let texts = GROUPS.map(|group| fs::read_to_string(root().join(group).join("FIXES.md")).unwrap());
+        let tables = texts.iter().flat_map(|text| text.lines().skip_while(|line| !line.starts_with("| fix | where |")).skip(2).take_while(|line| line.starts_with('|')));
+        tables.map(row).collect()
+    }
+
+    fn row(line: &str) -> Row {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let &[name, places, _, _, port, test] = cells.as_slice() else { panic!("a row of a table of fixes has six cells: {line}") };
+        let fix = |place: &str| {
+            let (program, at) = place.split_once(':').unwrap_or_else(|| panic!("'{place}' is not PROGRAM:LINE: {line}"));
+            Fix::new(program, at, name).unwrap()
+        };
+        Row { fixes: places.split(", ").map(fix).collect(), port: port.to_owned(), test: test.to_owned() }
     }
 
     #[test]
     fn sources_and_tables_list_the_same_fixes() {
-        let marked: BTreeSet<Fix> = PROGRAMS.iter().flat_map(|program| marks(program.name, &source(program.name)).unwrap()).collect();
-        let listed: BTreeSet<Fix> = rows(root()).unwrap().into_iter().flat_map(|row| row.fixes).collect();
-        let put_back: BTreeSet<Fix> = read(root()).unwrap().into_iter().map(|revert| revert.fix).collect();
+        let marked: BTreeSet<Fix> = PROGRAMS.iter().flat_map(|program| marks(program.name)).collect();
+        let listed: BTreeSet<Fix> = rows().into_iter().flat_map(|row| row.fixes).collect();
+        let put_back: BTreeSet<Fix> = read().unwrap().into_iter().map(|revert| revert.fix).collect();
         assert!(!marked.is_empty());
         assert_eq!(marked.symmetric_difference(&listed).collect::<Vec<_>>(), Vec::<&Fix>::new(), "in one of the sources and the FIXES.md alone");
         assert_eq!(marked.symmetric_difference(&put_back).collect::<Vec<_>>(), Vec::<&Fix>::new(), "in one of the sources and {FILE} alone");
@@ -295,15 +274,15 @@ mod tests {
 
     #[test]
     fn a_table_says_what_is_true_of_a_fix() {
-        let (reverts, scenes) = (read(root()).unwrap(), scene::read_all(root()).unwrap());
+        let (reverts, scenes) = (read().unwrap(), scene::read_all(root()).unwrap());
         let runs = |name: &str, fix: &Fix| scenes.iter().find(|scene| scene.name == name).is_some_and(|scene| scene.programs().contains(&fix.program.as_str()));
         let link = Regex::new(r"\[([^\]]+)\]\([^)]*#").unwrap();
         let array = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
-        for row in rows(root()).unwrap() {
+        for row in rows() {
             let named: Vec<&str> = link.captures_iter(&row.test).map(|found| found.get(1).unwrap().as_str()).collect();
             for fix in &row.fixes {
                 let revert = reverts.iter().find(|revert| revert.fix == *fix).unwrap();
-                let is_right = match revert.shown.as_str() {
+                let is_right = match revert.shown {
                     _ if !named.is_empty() => named.iter().any(|name| runs(name, fix)),
                     "rustc" => row.test.starts_with("the compiler: "),
                     "faults" => row.test.contains("`cargo trials faults`"),
@@ -313,7 +292,7 @@ mod tests {
                 assert!(is_right, "{fix}: the test '{}', but in {FILE} {}", row.test, revert.shown);
                 assert!(revert.scene().is_none_or(|scene| runs(scene, fix)), "{fix}: {} does not run it", revert.shown);
                 if let Some(found) = array.captures(&row.port) {
-                    let source = source(&fix.program);
+                    let source = text_of(&fix.program);
                     let code = source.lines().nth(fix.line - 1).unwrap();
                     assert!(code.contains(&format!(" {} = ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{fix}: {code}");
                 }
@@ -323,17 +302,17 @@ mod tests {
 
     #[test]
     fn every_fix_can_be_put_back() {
-        for revert in read(root()).unwrap() {
-            let source = source(&revert.fix.program);
+        for revert in read().unwrap() {
+            let source = text_of(&revert.fix.program);
             assert_ne!(revert.apply(&source).unwrap(), source, "{}", revert.fix);
         }
     }
 
     #[test]
     fn an_edit_replaces_a_text_that_stands_once() {
-        let applied = |line: usize, from: &str| {
-            let edit = Edit { line, from: from.into(), to: "x".into() };
-            let revert = Revert { fix: Fix { program: "p".into(), line: 1, name: String::new() }, edits: vec![edit], shown: String::new() };
+        let applied = |line: usize, from: &'static str| {
+            let edit = Edit { line, from, to: "x" };
+            let revert = Revert { fix: Fix { program: "p".into(), line: 1, name: String::new() }, edits: vec![edit], shown: "" };
             revert.apply("fd = check(socket());\nbind(fd, fd);\n").map_err(|error| error.to_string())
         };
         assert_eq!(applied(2, "(fd, fd)").unwrap(), "fd = check(socket());\nbindx;\n");

@@ -33,7 +33,6 @@ pub struct Load {
     end: &'static str,
 }
 
-const HI: (&str, &str) = ("recv", "= [N+4] \"Hi, [M]\"");
 const UDP: Load = Load {
     program: "udpserver",
     start: "$ udpserver",
@@ -41,7 +40,7 @@ const UDP: Load = Load {
     clients: 6,
     under_way: 8,
     send: ("send [M]", "= [N]"),
-    receive: HI,
+    receive: ("recv", "= [N+4] \"Hi, [M]\""),
     prints: "received [N] bytes: [M]",
     between: "",
     free: 4,

@@ -1,6 +1,5 @@
 //! One way to play a scene whose programs need not do what it says, and one way to judge them.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -129,30 +128,19 @@ pub fn stderr(start: &Start) -> String {
 pub struct Report {
     pub tried: usize,
     pub wrong: Vec<String>,
-    pub c: Tally,
+    /// What each C program did: as the port (`None`), or what else.
+    pub c: Vec<Option<Kind>>,
     /// How C differs.
     pub in_c: Vec<String>,
 }
 
-/// How often C programs did as the port (`None`), and how often what else.
-#[derive(Default)]
-pub struct Tally(BTreeMap<Option<Kind>, usize>);
-
-impl Tally {
-    pub fn count(&mut self, kind: Option<Kind>) {
-        *self.0.entry(kind).or_default() += 1;
-    }
-
-    pub fn add(&mut self, other: Tally) {
-        other.0.into_iter().for_each(|(kind, times)| *self.0.entry(kind).or_default() += times);
-    }
-}
-
-/// "350 as the port, hangs 31, crashes 6".
-impl Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} as the port", self.0.get(&None).unwrap_or(&0))?;
-        self.0.iter().filter_map(|(kind, times)| Some((kind.as_ref()?, times))).try_for_each(|(kind, times)| write!(f, ", {kind} {times}"))
+impl Report {
+    /// "in C: 350 as the port, hangs 31, crashes 6".
+    pub fn summary_of_c(&self) -> String {
+        let count = |kind: Option<Kind>| self.c.iter().filter(|did| **did == kind).count();
+        let others = [Kind::Hangs, Kind::Loops, Kind::Crashes, Kind::Wrong, Kind::Memory].map(|kind| (kind, count(Some(kind))));
+        let others: String = others.iter().filter(|(_, times)| *times > 0).map(|(kind, times)| format!(", {kind} {times}")).collect();
+        format!("in C: {} as the port{others}", count(None))
     }
 }
 
