@@ -38,9 +38,9 @@ pub struct Actor {
     /// Whether everything that has the terminal open is gone.
     closed: bool,
     /// Whether the terminal's last line shows a Ctrl-C; the program's next newline ends that line.
-    interrupted: bool,
-    /// Whether it was at rest when the first Ctrl-C was typed.
-    interrupted_at_rest: Option<bool>,
+    pub interrupted: bool,
+    /// Whether it was at rest when the first Ctrl-C was typed; `None` if none was.
+    pub interrupted_at_rest: Option<bool>,
     suspended: bool,
     end: Option<ExitStatus>,
     /// Whether what it writes is in the notation of scenes, as with `lab sock`.
@@ -158,11 +158,6 @@ impl Actor {
         self.screen.splice(..0, line.into_iter().chain([b'\n']));
     }
 
-    /// Whether it was at rest when the first Ctrl-C was typed; `None` if none was.
-    pub fn interrupted_at_rest(&self) -> Option<bool> {
-        self.interrupted_at_rest
-    }
-
     /// The lines of the terminal, also a last one without a newline.
     pub fn all_lines(&mut self) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -215,10 +210,6 @@ impl Actor {
         self.child.id()
     }
 
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted
-    }
-
     /// Types `keys`.
     pub fn type_keys(&mut self, keys: &[u8]) -> Result<()> {
         let mut rest = keys;
@@ -242,14 +233,16 @@ impl Actor {
         }
         states
     }
+}
 
+impl Drop for Actor {
     /// Ends it and what it has started at once, as at the end of a scene that failed, and waits until all of
     /// them are gone: the next scene may need their ports.
-    fn kill(&mut self) {
+    fn drop(&mut self) {
         if self.end.is_some() {
             return;
         }
-        let pids: Vec<i32> = self.states().iter().map(ProcState::pid).collect();
+        let pids: Vec<i32> = self.states().iter().map(|state| state.pid).collect();
         // Errors mean that one has just ended.
         for pid in &pids {
             let _ = signal::kill(Pid::from_raw(*pid), Signal::SIGKILL);
@@ -259,12 +252,6 @@ impl Actor {
         while pids.iter().any(|pid| proc::stat(*pid).is_some_and(|(_, state)| state != 'Z')) && start.elapsed() < DEATH_LIMIT {
             thread::sleep(Duration::from_millis(1));
         }
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -341,7 +328,7 @@ fn redirect(number: RawFd, to: Option<&OwnedFd>) -> io::Result<()> {
 /// What a process is doing: two equal states mean that it has not run in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcState {
-    pid: i32,
+    pub pid: i32,
     /// The name of what it runs.
     program: String,
     /// As in /proc/PID/stat: R running, S asleep, ...
@@ -362,10 +349,6 @@ impl ProcState {
         Some(ProcState { pid, program, state, call, argument, switches })
     }
 
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
     /// Whether it sleeps in a system call until something happens.
     pub fn is_asleep(&self) -> bool {
         self.state == 'S'
@@ -377,7 +360,7 @@ impl ProcState {
     }
 
     pub fn is_in(&self, call: &str) -> bool {
-        self.is_asleep() && self.call.is_some() && self.call == number(call)
+        self.call() == Some(call)
     }
 
     /// The system call that it sleeps in, if a scene can name that.
@@ -393,10 +376,7 @@ impl ProcState {
     /// "blocked in recvfrom", "running", for messages.
     pub fn describe(&self) -> String {
         match (self.state, self.call) {
-            ('S', Some(number)) => match CALLS.iter().find(|(_, known)| *known == number) {
-                Some((name, _)) => format!("blocked in {name}"),
-                None => format!("blocked in system call {number}"),
-            },
+            ('S', Some(number)) => self.call().map_or_else(|| format!("blocked in system call {number}"), |name| format!("blocked in {name}")),
             ('S', None) => "blocked".to_owned(),
             ('Z', _) => "ended".to_owned(),
             ('T' | 't', _) => "stopped".to_owned(),
@@ -418,15 +398,6 @@ const CALLS: [(&str, i64); 10] = [
     ("futex", libc::SYS_futex),
     ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
 ];
-
-fn number(call: &str) -> Option<i64> {
-    CALLS.iter().find(|(name, _)| *name == call).map(|(_, number)| *number)
-}
-
-/// Whether a scene can name this system call.
-pub fn is_known_call(call: &str) -> bool {
-    number(call).is_some()
-}
 
 /// An end as a scene says it: `0`, `SIGINT`.
 pub fn end_name(end: ExitStatus) -> String {

@@ -131,7 +131,7 @@ impl Observer for Record {
     fn at_rest(&mut self, actors: &[Actor]) {
         for actor in actors {
             // A process may have ended.
-            let sockets = actor.states().iter().filter_map(|state| sockets::of(state.pid()).ok()).flatten().collect();
+            let sockets = actor.states().iter().filter_map(|state| sockets::of(state.pid).ok()).flatten().collect();
             self.sockets.push((now(), actor.name.clone(), sockets));
         }
     }
