@@ -48,6 +48,8 @@ pub struct Step {
     /// Counted from 1 in the README.
     pub line: usize,
     pub actor: String,
+    /// The sign and what follows it: `> Hi, g1`.
+    pub text: String,
     pub action: Action,
 }
 
@@ -84,8 +86,6 @@ pub enum Divergence {
 /// A command line.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// As written in the scene.
-    pub text: String,
     /// The user to run it as, from `sudo -u USER`.
     pub user: Option<String>,
     /// What to run and its arguments. A program of ours can follow another, as in
@@ -172,18 +172,19 @@ impl Action {
 }
 
 impl Step {
+    /// What follows the sign.
+    pub fn rest(&self) -> &str {
+        self.text.split_once(' ').map_or("", |(_, rest)| rest)
+    }
+
     /// The step with the line that it expected as it was: with its numbers.
     pub fn with_line(&self, line: &[u8]) -> Step {
-        Step { action: Action::Expect(Text(notation(line.trim_ascii_end()))), ..self.clone() }
+        Step { text: format!("> {}", notation(line.trim_ascii_end())), ..self.clone() }
     }
 
     /// The step with the numbers that its placeholders stand for.
     pub fn with_numbers(&self, numbers: &Placeholders) -> Step {
-        match &self.action {
-            Action::Type(text) => Step { action: Action::Type(Text(numbers.fill(&text.0))), ..self.clone() },
-            Action::Socket(row) => Step { action: Action::Socket(row.with_numbers(numbers)), ..self.clone() },
-            _ => self.clone(),
-        }
+        Step { text: numbers.fill(&self.text), ..self.clone() }
     }
 }
 
@@ -196,25 +197,7 @@ impl Command {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{:<7} {}", self.actor, self.action)
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Action::Start(command) => write!(f, "$ {}", command.text),
-            Action::Type(text) => write!(f, "< {}", text.0),
-            Action::Expect(text) => write!(f, "> {}", text.0),
-            Action::Blocked(call) => write!(f, "@ {call}"),
-            Action::Socket(row) => write!(f, "% {row}"),
-            Action::Interrupt => write!(f, "^C"),
-            Action::EndOfInput => write!(f, "^D"),
-            Action::Suspend => write!(f, "^Z"),
-            Action::Resume => write!(f, "$ fg"),
-            Action::End(status) => write!(f, "= {status}"),
-            Action::Diverge(divergence) => write!(f, "! {divergence}"),
-        }
+        write!(f, "{:<7} {}", self.actor, self.text)
     }
 }
 
@@ -424,9 +407,9 @@ pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
 
 fn parse_step(line: &str, number: usize) -> Result<Step> {
     let (actor, rest) = line.split_once(' ').with_context(|| format!("'{line}' is not a step: WHO WHAT ..."))?;
-    let rest = rest.trim_start();
-    let (sign, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
-    let rest = rest.strip_prefix(' ').unwrap_or(rest).to_owned();
+    let text = rest.trim_start();
+    let (sign, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let rest = rest.to_owned();
     let action = match sign {
         "$" if rest == "fg" => Action::Resume,
         "$" => Action::Start(parse_command(&rest)?),
@@ -441,7 +424,7 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "!" => Action::Diverge(parse_divergence(&rest)?),
         _ => bail!("'{sign}' is not the sign of a step: $ < > @ % ^C ^D ^Z = !"),
     };
-    Ok(Step { line: number, actor: actor.to_owned(), action })
+    Ok(Step { line: number, actor: actor.to_owned(), text: text.to_owned(), action })
 }
 
 fn parse_divergence(text: &str) -> Result<Divergence> {
@@ -482,7 +465,7 @@ fn parse_command(text: &str) -> Result<Command> {
             *word = bytes.with_context(|| format!("'{word}' cannot be an argument: only lab sock takes NUL and bytes that are not UTF-8"))?;
         }
     }
-    Ok(Command { text: text.to_owned(), user, words, redirections })
+    Ok(Command { user, words, redirections })
 }
 
 /// Takes `< FILE`, `<FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` off the end of a command line.
@@ -546,7 +529,7 @@ mod tests {
         let scene = &scenes[0];
         assert_eq!((scene.name.as_str(), scene.title.as_str(), scene.lecture()), ("pair", "A pair", Some(6)));
         let steps: Vec<String> = scene.steps.iter().map(|step| format!("{} {step}", step.line)).collect();
-        assert_eq!(steps, ["4 server  $ udpserver", "7 server  > a  b", "8 server  ^C", "9 server  > ", "10 server  = SIGINT"]);
+        assert_eq!(steps, ["4 server  $ udpserver", "7 server  > a  b", "8 server  ^C", "9 server  >", "10 server  = SIGINT"]);
         assert_eq!(scene.programs(), ["udpserver"]);
     }
 
