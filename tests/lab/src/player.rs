@@ -360,10 +360,8 @@ impl Player<'_> {
         }
         let line = self.wait(&format!("{name} did not write this line"), |player| {
             let actor = player.actor(name);
-            match actor.next_line() {
-                Some(line) => Some(Some(line)),
-                None => actor.end().map(|_| None),
-            }
+            let line = actor.next_line();
+            (line.is_some() || actor.end().is_some()).then_some(line)
         })?;
         let Some(line) = line else { return Err(Stop::Mismatch(format!("{name} ended before it wrote this line"))) };
         if !text.matches(&line, &mut self.placeholders) {
