@@ -313,9 +313,7 @@ impl Player<'_> {
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-        let mut actor = Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?;
-        actor.in_notation = command.is_in_notation();
-        self.actors.push(actor);
+        self.actors.push(Actor::start(name, process, command, self.options.stdout)?);
         self.starts.push(Start { who, program, log, ..Start::default() });
         Ok(())
     }
