@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 
 use crate::player::Stdout;
 use crate::proc;
-use crate::scene::{Redirection, expand, notation};
+use crate::scene::{self, Redirection, expand, notation};
 
 /// How many times a look at a program reads from its terminal.
 const LOOK: usize = 256;
@@ -38,9 +38,9 @@ pub struct Actor {
     /// Whether everything that has the terminal open is gone.
     closed: bool,
     /// Whether the terminal's last line shows a Ctrl-C; the program's next newline ends that line.
-    interrupted: bool,
-    /// Whether it was at rest when the first Ctrl-C was typed.
-    interrupted_at_rest: Option<bool>,
+    pub interrupted: bool,
+    /// Whether it was at rest when the first Ctrl-C was typed; `None` if none was.
+    pub interrupted_at_rest: Option<bool>,
     suspended: bool,
     end: Option<ExitStatus>,
     /// Whether what it writes is in the notation of scenes, as with `lab sock`.
@@ -48,12 +48,13 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Starts `command` at a new terminal, as `user` if that is given and we are root.
+    /// Starts `process` at a new terminal, as the user and with the redirections of `command`; another user
+    /// only if we are root.
     ///
     /// The terminal does not echo (the scene itself says what is typed), and passes output on
     /// unchanged. Its Ctrl-C and Ctrl-D work. Standard output is the terminal or what `stdout` says,
     /// if the redirections do not say otherwise.
-    pub fn start(name: &str, mut command: Command, user: Option<&str>, stdout: Stdout, redirections: &[Redirection]) -> Result<Actor> {
+    pub fn start(name: &str, mut process: Command, command: &scene::Command, stdout: Stdout) -> Result<Actor> {
         let pty = openpty(None, None).context("cannot open a pseudo-terminal")?;
         // Copies, which an exec closes.
         let (master, slave) = (pty.master.try_clone()?, pty.slave.try_clone()?);
@@ -66,25 +67,44 @@ impl Actor {
         drop(pty);
         set_nonblocking(&master)?;
 
-        let user = match user {
+        let user = match &command.user {
             Some(user) if Uid::current().is_root() => Some(User::from_name(user)?.with_context(|| format!("no user called {user}"))?),
             _ => None,
         };
-        command.stdin(slave.try_clone()?).stderr(slave.try_clone()?);
+        process.stdin(slave.try_clone()?).stderr(slave.try_clone()?);
         match stdout {
-            Stdout::Terminal => command.stdout(slave.try_clone()?),
-            Stdout::Pipe => command.stdout(Stdio::piped()),
-            Stdout::File => command.stdout(File::options().append(true).create(true).open(format!("{name}.stdout"))?),
+            Stdout::Terminal => process.stdout(slave.try_clone()?),
+            Stdout::Pipe => process.stdout(Stdio::piped()),
+            Stdout::File => process.stdout(File::options().append(true).create(true).open(format!("{name}.stdout"))?),
         };
-        let redirections = redirections.iter().map(|redirection| open(redirection, &slave)).collect::<Result<Vec<_>>>()?;
-        // SAFETY: the closure makes system calls only, on values made before the fork.
+        let mut closed = Vec::new();
+        for redirection in &command.redirections {
+            match redirection {
+                Redirection::Close(number) => closed.push(*number),
+                Redirection::From(path) => {
+                    process.stdin(file(path, File::open(path))?);
+                }
+                // This is the terminal of whoever opens it, and here that is the program's.
+                Redirection::To(path) if path == Path::new("/dev/tty") => {
+                    process.stdout(slave.try_clone()?);
+                }
+                Redirection::To(path) => {
+                    process.stdout(file(path, File::create(path))?);
+                }
+            }
+        }
+        // SAFETY: the closure makes system calls only, on values made before the fork; whoever has a
+        // descriptor that it closes is gone with the exec.
         unsafe {
-            command.pre_exec(move || {
+            process.pre_exec(move || {
                 become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid)))?;
-                redirections.iter().try_for_each(|(number, to)| redirect(*number, to.as_ref()))
+                for number in &closed {
+                    Errno::result(libc::close(*number))?;
+                }
+                Ok(())
             });
         }
-        let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+        let child = process.spawn().with_context(|| format!("cannot start {}", process.get_program().to_string_lossy()))?;
         if let Some(pipe) = &child.stdout {
             set_nonblocking(pipe)?;
         }
@@ -98,7 +118,7 @@ impl Actor {
             interrupted_at_rest: None,
             suspended: false,
             end: None,
-            in_notation: false,
+            in_notation: command.is_in_notation(),
         })
     }
 
@@ -158,11 +178,6 @@ impl Actor {
         self.screen.splice(..0, line.into_iter().chain([b'\n']));
     }
 
-    /// Whether it was at rest when the first Ctrl-C was typed; `None` if none was.
-    pub fn interrupted_at_rest(&self) -> Option<bool> {
-        self.interrupted_at_rest
-    }
-
     /// The lines of the terminal, also a last one without a newline.
     pub fn all_lines(&mut self) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -215,10 +230,6 @@ impl Actor {
         self.child.id()
     }
 
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted
-    }
-
     /// Types `keys`.
     pub fn type_keys(&mut self, keys: &[u8]) -> Result<()> {
         let mut rest = keys;
@@ -242,14 +253,16 @@ impl Actor {
         }
         states
     }
+}
 
+impl Drop for Actor {
     /// Ends it and what it has started at once, as at the end of a scene that failed, and waits until all of
     /// them are gone: the next scene may need their ports.
-    fn kill(&mut self) {
+    fn drop(&mut self) {
         if self.end.is_some() {
             return;
         }
-        let pids: Vec<i32> = self.states().iter().map(ProcState::pid).collect();
+        let pids: Vec<i32> = self.states().iter().map(|state| state.pid).collect();
         // Errors mean that one has just ended.
         for pid in &pids {
             let _ = signal::kill(Pid::from_raw(*pid), Signal::SIGKILL);
@@ -259,12 +272,6 @@ impl Actor {
         while pids.iter().any(|pid| proc::stat(*pid).is_some_and(|(_, state)| state != 'Z')) && start.elapsed() < DEATH_LIMIT {
             thread::sleep(Duration::from_millis(1));
         }
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -295,7 +302,7 @@ fn take_in(master: &mut impl Read, screen: &mut Vec<u8>) -> io::Result<bool> {
     Ok(false)
 }
 
-/// In the child: a session with the terminal (now standard input) as its own; then the user.
+/// In the child: a session with the terminal (now standard error) as its own; then the user.
 fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
     // A shell lets its background jobs ignore Ctrl-C, and our children would inherit that.
     for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGCHLD] {
@@ -304,7 +311,7 @@ fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
     }
     setsid()?;
     // SAFETY: an ioctl without a pointer.
-    Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+    Errno::result(unsafe { libc::ioctl(2, libc::TIOCSCTTY, 0) })?;
     if let Some((uid, gid)) = user {
         setgroups(&[])?;
         setgid(gid)?;
@@ -313,35 +320,15 @@ fn become_terminal_user(user: Option<(Uid, Gid)>) -> io::Result<()> {
     Ok(())
 }
 
-/// The file that a redirection names, if it names one, for the descriptor of this number.
-///
-/// /dev/tty is the terminal of whoever opens it, and here that is the program's.
-fn open(redirection: &Redirection, terminal: &OwnedFd) -> Result<(RawFd, Option<OwnedFd>)> {
-    let file = |path: &Path, file: io::Result<File>| file.map(OwnedFd::from).with_context(|| format!("cannot open {}", path.display()));
-    Ok(match redirection {
-        Redirection::Close(number) => (*number, None),
-        Redirection::From(path) => (0, Some(file(path, File::open(path))?)),
-        Redirection::To(path) if path == Path::new("/dev/tty") => (1, Some(terminal.try_clone()?)),
-        Redirection::To(path) => (1, Some(file(path, File::create(path))?)),
-    })
-}
-
-/// In the child: lets the descriptor of this number be `to`, or be closed.
-fn redirect(number: RawFd, to: Option<&OwnedFd>) -> io::Result<()> {
-    // SAFETY: neither call takes a pointer; whoever has the descriptor is gone with the exec.
-    Errno::result(unsafe {
-        match to {
-            Some(to) => libc::dup2(to.as_raw_fd(), number),
-            None => libc::close(number),
-        }
-    })?;
-    Ok(())
+/// The file of a redirection, once it is open.
+fn file(path: &Path, file: io::Result<File>) -> Result<File> {
+    file.with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// What a process is doing: two equal states mean that it has not run in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcState {
-    pid: i32,
+    pub pid: i32,
     /// The name of what it runs.
     program: String,
     /// As in /proc/PID/stat: R running, S asleep, ...
@@ -362,10 +349,6 @@ impl ProcState {
         Some(ProcState { pid, program, state, call, argument, switches })
     }
 
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
     /// Whether it sleeps in a system call until something happens.
     pub fn is_asleep(&self) -> bool {
         self.state == 'S'
@@ -377,7 +360,7 @@ impl ProcState {
     }
 
     pub fn is_in(&self, call: &str) -> bool {
-        self.is_asleep() && self.call.is_some() && self.call == number(call)
+        self.call() == Some(call)
     }
 
     /// The system call that it sleeps in, if a scene can name that.
@@ -393,10 +376,7 @@ impl ProcState {
     /// "blocked in recvfrom", "running", for messages.
     pub fn describe(&self) -> String {
         match (self.state, self.call) {
-            ('S', Some(number)) => match CALLS.iter().find(|(_, known)| *known == number) {
-                Some((name, _)) => format!("blocked in {name}"),
-                None => format!("blocked in system call {number}"),
-            },
+            ('S', Some(number)) => self.call().map_or_else(|| format!("blocked in system call {number}"), |name| format!("blocked in {name}")),
             ('S', None) => "blocked".to_owned(),
             ('Z', _) => "ended".to_owned(),
             ('T' | 't', _) => "stopped".to_owned(),
@@ -418,15 +398,6 @@ const CALLS: [(&str, i64); 10] = [
     ("futex", libc::SYS_futex),
     ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
 ];
-
-fn number(call: &str) -> Option<i64> {
-    CALLS.iter().find(|(name, _)| *name == call).map(|(_, number)| *number)
-}
-
-/// Whether a scene can name this system call.
-pub fn is_known_call(call: &str) -> bool {
-    number(call).is_some()
-}
 
 /// An end as a scene says it: `0`, `SIGINT`.
 pub fn end_name(end: ExitStatus) -> String {

@@ -124,17 +124,3 @@ pub fn one_of<T: Copy>(name: &str, values: &[(&str, T)]) -> std::result::Result<
     let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     found.ok_or_else(|| format!("it must be one of {}", values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_suggested() {
-        let near = |name| nearest(name, ["udpclient", "udpserver", "two-clients"]);
-        assert_eq!(near("udp-client"), "did you mean 'udpclient'?");
-        assert_eq!(near("twoclients"), "did you mean 'two-clients'?");
-        assert_eq!(near("no-such-thing"), "'cargo lab list' names them");
-        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("a", "a")), (3, 2, 0));
-    }
-}

@@ -181,22 +181,13 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
     let mut player = Player { cast, options, actors: Vec::new(), starts: Vec::new(), placeholders: Placeholders::default(), line: None };
     let mut mismatch = None;
     for (index, step) in scene.steps.iter().enumerate() {
-        let by_a_person = step.action.is_by_a_person();
-        let mut as_written = if by_a_person { player.settle()? } else { Ok(()) };
-        if as_written.is_ok() {
-            if by_a_person {
-                observer.at_rest(&player.actors);
-                observer.step(&step.with_numbers(&player.placeholders));
-                signals::check()?;
+        match player.step(step, observer) {
+            Ok(()) => {}
+            Err(Stop::Mismatch(why)) => {
+                mismatch = Some(player.mismatch(scene, index, &why)?);
+                break;
             }
-            as_written = player.act(step)?;
-        }
-        if let Err(why) = as_written {
-            mismatch = Some(player.mismatch(scene, index, &why)?);
-            break;
-        }
-        if !by_a_person {
-            observer.step(&player.line.take().map_or_else(|| step.with_numbers(&player.placeholders), |line| step.with_line(&line)));
+            Err(Stop::Failure(error)) => return Err(error),
         }
     }
     // Their logs end with them.
@@ -217,8 +208,21 @@ pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Ob
     Ok(Played { starts, mismatch })
 }
 
-/// Whether a step was as it is written; if not, what was not.
-type AsWritten = std::result::Result<(), String>;
+/// Why a play ends before its scene does.
+enum Stop {
+    /// A step was not as it is written: what was not.
+    Mismatch(String),
+    /// The scene cannot be played.
+    Failure(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Stop {
+        Stop::Failure(error)
+    }
+}
+
+type AsWritten<T = ()> = std::result::Result<T, Stop>;
 
 /// "client" of "client 2".
 pub fn actor_of(who: &str) -> &str {
@@ -237,28 +241,44 @@ struct Player<'a> {
 }
 
 impl Player<'_> {
-    fn act(&mut self, step: &Step) -> Result<AsWritten> {
+    fn step(&mut self, step: &Step, observer: &mut dyn Observer) -> AsWritten {
+        if step.action.is_by_a_person() {
+            self.settle()?;
+            observer.at_rest(&self.actors);
+            observer.step(&step.with_numbers(&self.placeholders));
+            signals::check()?;
+            return self.act(step);
+        }
+        self.act(step)?;
+        observer.step(&self.line.take().map_or_else(|| step.with_numbers(&self.placeholders), |line| step.with_line(&line)));
+        Ok(())
+    }
+
+    fn act(&mut self, step: &Step) -> AsWritten {
         let name = step.actor.as_str();
+        if let Mode::Observe(patience) = self.options.mode {
+            match &step.action {
+                Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) => return Ok(()),
+                Action::End(_) => return Ok(self.observe_end(name, patience)?),
+                Action::Start(_) | Action::Diverge(_) => {}
+                // It has ended before its time, and nobody can type at it.
+                _ if self.actor(name).states().is_empty() => return Ok(()),
+                _ => {}
+            }
+        }
         match &step.action {
-            Action::Start(command) => self.start(name, command).map(Ok),
+            Action::Start(command) => Ok(self.start(name, command)?),
             Action::Type(text) => self.type_line(name, text),
             Action::Interrupt => self.type_keys(name, Actor::interrupt),
             Action::EndOfInput => self.type_keys(name, |actor| actor.type_keys(b"\x04")),
             Action::Suspend => self.suspend(name),
-            Action::Resume if self.observes() && self.actor(name).end().is_some() => Ok(Ok(())),
-            Action::Resume => self.actor(name).resume().map(Ok),
-            Action::Diverge(_) => Ok(Ok(())),
-            Action::Expect(_) | Action::Blocked(_) | Action::Socket(_) if self.observes() => Ok(Ok(())),
+            Action::Resume => Ok(self.actor(name).resume()?),
+            Action::Diverge(_) => Ok(()),
             Action::Expect(text) => self.expect(name, text),
             Action::Blocked(call) => self.expect_blocked(name, call),
             Action::Socket(row) => self.expect_socket(name, row),
-            Action::End(_) if self.observes() => self.observe_end(name).map(Ok),
             Action::End(end) => self.expect_end(name, end),
         }
-    }
-
-    fn observes(&self) -> bool {
-        matches!(self.options.mode, Mode::Observe(_))
     }
 
     fn start(&mut self, name: &str, command: &scene::Command) -> Result<()> {
@@ -293,14 +313,12 @@ impl Player<'_> {
         }
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-        let mut actor = Actor::start(name, process, command.user.as_deref(), self.options.stdout, &command.redirections)?;
-        actor.in_notation = command.is_in_notation();
-        self.actors.push(actor);
+        self.actors.push(Actor::start(name, process, command, self.options.stdout)?);
         self.starts.push(Start { who, program, log, ..Start::default() });
         Ok(())
     }
 
-    fn type_line(&mut self, name: &str, text: &Text) -> Result<AsWritten> {
+    fn type_line(&mut self, name: &str, text: &Text) -> AsWritten {
         let filled = self.placeholders.fill(text.notation());
         self.type_keys(name, |actor| {
             let line = if actor.in_notation { filled.into() } else { text.expand() };
@@ -308,120 +326,98 @@ impl Player<'_> {
         })
     }
 
-    fn type_keys(&mut self, name: &str, keys: impl FnOnce(&mut Actor) -> Result<()>) -> Result<AsWritten> {
+    fn type_keys(&mut self, name: &str, keys: impl FnOnce(&mut Actor) -> Result<()>) -> AsWritten {
         let before = self.actor(name).states();
-        if self.observes() && before.is_empty() {
-            // It has ended before its time, and nobody can type at it.
-            return Ok(Ok(()));
-        }
         keys(self.actor(name))?;
         // Keys reach a program some time after they are typed. One that waits for them, or that is
         // interrupted, must have run before anyone can say again that all is at rest.
-        if self.actor(name).is_interrupted() || before.iter().any(ProcState::awaits_keys) {
-            let noticed = self.wait(|player| {
+        if self.actor(name).interrupted || before.iter().any(ProcState::awaits_keys) {
+            self.wait(&format!("{name} did not react to the keys"), |player| {
                 let actor = player.actor(name);
-                Ok((actor.end().is_some() || actor.states() != before).then_some(()))
+                (actor.end().is_some() || actor.states() != before).then_some(())
             })?;
-            return Ok(noticed.map_err(|late| format!("{name} did not react to the keys: {late}")));
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    fn suspend(&mut self, name: &str) -> Result<AsWritten> {
-        if self.observes() && self.actor(name).end().is_some() {
-            // It has ended before its time.
-            return Ok(Ok(()));
-        }
+    fn suspend(&mut self, name: &str) -> AsWritten {
         self.actor(name).suspend()?;
-        let traced = matches!(self.options.watch, Watch::Strace(_));
-        let stopped = self.wait(|player| {
+        let log = self.last_start(name).log.clone().filter(|_| matches!(self.options.watch, Watch::Strace(_)));
+        self.wait(&format!("{name} did not stop"), |player| {
             let actor = player.actor(name);
             let stopped = actor.states().iter().all(ProcState::is_stopped);
             // Under strace a program stops at every call for a moment; strace reports the stop we want.
-            let pid = actor.pid();
-            let told = match player.starts.iter().rfind(|start| actor_of(&start.who) == name).and_then(|start| start.log.as_ref()) {
-                Some(log) if traced => trace::tells_of_stop(log, pid),
-                _ => true,
-            };
-            Ok((stopped && told).then_some(()))
-        })?;
-        Ok(stopped.map_err(|late| format!("{name} did not stop: {late}")))
-    }
-
-    fn expect(&mut self, name: &str, text: &Text) -> Result<AsWritten> {
-        if self.options.stdout != Stdout::Terminal {
-            return Ok(Ok(()));
-        }
-        let line = self.wait(|player| {
-            let actor = player.actor(name);
-            Ok(match actor.next_line() {
-                Some(line) => Some(Some(line)),
-                None => actor.end().map(|_| None),
-            })
-        })?;
-        Ok(match line {
-            Ok(Some(line)) if text.matches(&line, &mut self.placeholders) => {
-                self.line = Some(line);
-                Ok(())
-            }
-            Ok(Some(line)) => {
-                self.actor(name).put_back(&line);
-                Err(format!("{name} wrote a different line"))
-            }
-            Ok(None) => Err(format!("{name} ended before it wrote this line")),
-            Err(late) => Err(format!("{name} did not write this line: {late}")),
+            let told = log.as_ref().is_none_or(|log| trace::tells_of_stop(log, actor.pid()));
+            (stopped && told).then_some(())
         })
     }
 
-    fn expect_blocked(&mut self, name: &str, call: &str) -> Result<AsWritten> {
-        let blocked = self.wait(|player| {
-            let first = player.states();
-            if !player.actor(name).states().iter().any(|state| state.is_in(call)) {
-                return Ok(None);
-            }
-            player.pump()?;
-            Ok((player.states() == first).then_some(()))
+    fn expect(&mut self, name: &str, text: &Text) -> AsWritten {
+        if self.options.stdout != Stdout::Terminal {
+            return Ok(());
+        }
+        let line = self.wait(&format!("{name} did not write this line"), |player| {
+            let actor = player.actor(name);
+            let line = actor.next_line();
+            (line.is_some() || actor.end().is_some()).then_some(line)
         })?;
-        Ok(blocked.map_err(|late| format!("{name} is not blocked in {call}: {late}")))
+        let Some(line) = line else { return Err(Stop::Mismatch(format!("{name} ended before it wrote this line"))) };
+        if !text.matches(&line, &mut self.placeholders) {
+            self.actor(name).put_back(&line);
+            return Err(Stop::Mismatch(format!("{name} wrote a different line")));
+        }
+        self.line = Some(line);
+        Ok(())
     }
 
-    fn expect_socket(&mut self, name: &str, row: &Row) -> Result<AsWritten> {
+    fn expect_blocked(&mut self, name: &str, call: &str) -> AsWritten {
+        let mut before = None;
+        self.wait(&format!("{name} is not blocked in {call}"), |player| {
+            let is_in_call = player.actor(name).states().iter().any(|state| state.is_in(call));
+            let now = is_in_call.then(|| player.states());
+            let is_blocked = now.is_some() && now == before;
+            before = now;
+            is_blocked.then_some(())
+        })
+    }
+
+    fn expect_socket(&mut self, name: &str, row: &Row) -> AsWritten {
         let mut sockets = Vec::new();
-        let found = self.wait(|player| {
-            sockets = player.actor(name).states().iter().filter_map(|state| sockets::of(state.pid()).ok()).flatten().collect();
-            Ok(row.is_true(&sockets, &mut player.placeholders).then_some(()))
+        let is_there = self.comes_true(self.options.limit, |player| {
+            sockets = player.actor(name).states().iter().filter_map(|state| sockets::of(state.pid).ok()).flatten().collect();
+            row.is_true(&sockets, &mut player.placeholders).then_some(())
         })?;
-        let there: Vec<String> = sockets.iter().map(Socket::to_string).collect();
-        let there = if there.is_empty() { "none at all".to_owned() } else { there.join("; ") };
-        Ok(found.map_err(|late| format!("{name} does not have this socket, but {there}: {late}")))
+        if is_there.is_none() {
+            let there: Vec<String> = sockets.iter().map(Socket::to_string).collect();
+            let there = if there.is_empty() { "none at all".to_owned() } else { there.join("; ") };
+            return Err(self.late(&format!("{name} does not have this socket, but {there}")));
+        }
+        Ok(())
     }
 
-    fn expect_end(&mut self, name: &str, end: &str) -> Result<AsWritten> {
-        let actual = match self.wait(|player| Ok(player.actor(name).end()))? {
-            Ok(actual) => actual,
-            Err(late) => return Ok(Err(format!("{name} did not end: {late}"))),
-        };
+    fn expect_end(&mut self, name: &str, end: &str) -> AsWritten {
+        let actual = self.wait(&format!("{name} did not end"), |player| player.actor(name).end())?;
         let compares = self.options.stdout == Stdout::Terminal;
         let actor = self.actor(name);
         if compares && let Some(line) = actor.next_line() {
             actor.put_back(&line);
-            return Ok(Err(format!("{name} wrote more before it ended")));
+            return Err(Stop::Mismatch(format!("{name} wrote more before it ended")));
         }
         if end_name(actual) != end {
-            return Ok(Err(format!("{name} ended with {}", end_name(actual))));
+            return Err(Stop::Mismatch(format!("{name} ended with {}", end_name(actual))));
         }
         self.last_start(name).end = Some(actual);
         self.actors.retain(|actor| actor.name != name);
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Takes down what has become of a program, and ends it if it has not ended.
-    fn observe_end(&mut self, name: &str) -> Result<()> {
+    fn observe_end(&mut self, name: &str, patience: Duration) -> Result<()> {
         // A program that never comes to rest is looked at while it runs.
-        let _ = self.comes_to_rest(self.patience())?;
+        self.comes_to_rest(patience)?;
         let actor = self.actor(name);
         let call = actor.states().iter().find_map(ProcState::call);
-        let (end, waits, interrupted, lines) = (actor.end(), actor.is_at_rest(), actor.interrupted_at_rest(), actor.all_lines());
+        let (end, waits, interrupted, lines) = (actor.end(), actor.is_at_rest(), actor.interrupted_at_rest, actor.all_lines());
         let start = self.last_start(name);
         *start = Start { end, waits, call, interrupted, lines, ..start.clone() };
         self.actors.retain(|actor| actor.name != name);
@@ -432,65 +428,62 @@ impl Player<'_> {
         self.starts.iter_mut().rfind(|start| actor_of(&start.who) == name).expect("the scene has been checked: an actor starts before it acts")
     }
 
-    fn patience(&self) -> Option<Duration> {
-        match self.options.mode {
-            Mode::Enforce => None,
-            Mode::Observe(patience) => Some(patience),
+    /// Waits until every program is at rest. Programs that are observed may also never be.
+    fn settle(&mut self) -> AsWritten {
+        if let Mode::Observe(patience) = self.options.mode {
+            self.comes_to_rest(patience)?;
+        } else if !self.comes_to_rest(self.options.limit)? {
+            return Err(self.late("the programs do not come to rest"));
         }
+        Ok(())
     }
 
-    /// Waits until every program is at rest: asleep or stopped in two looks, not having run between. Programs
-    /// that are observed may also never be.
-    fn settle(&mut self) -> Result<AsWritten> {
-        let rest = self.comes_to_rest(self.patience())?;
-        Ok(rest.map_err(|late| format!("the programs do not come to rest: {late}")))
-    }
-
-    /// Waits until every program is at rest, or has had so long for it.
-    fn comes_to_rest(&mut self, patience: Option<Duration>) -> Result<AsWritten> {
+    /// Whether every program comes to rest in this time: is asleep or stopped in two looks, not having run between.
+    fn comes_to_rest(&mut self, limit: Duration) -> Result<bool> {
         let mut before = None;
-        let start = Instant::now();
-        self.wait(|player| {
+        let rests = self.comes_true(limit, |player| {
             let now = (player.actors.iter().all(Actor::is_at_rest), player.states());
             let at_rest = now.0 && before.as_ref() == Some(&now);
             before = Some(now);
-            let never_mind = patience.is_some_and(|patience| start.elapsed() > patience);
-            Ok((at_rest || never_mind).then_some(()))
-        })
+            at_rest.then_some(())
+        })?;
+        Ok(rests.is_some())
     }
 
-    /// Looks at everyone again and again until `done` has a value, but not for longer than the limit: then
-    /// what the programs are at.
-    fn wait<T>(&mut self, mut done: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<std::result::Result<T, String>> {
+    /// Looks at everyone again and again until `done` has a value, which it must in a step's time.
+    fn wait<T>(&mut self, why: &str, done: impl FnMut(&mut Self) -> Option<T>) -> AsWritten<T> {
+        self.comes_true(self.options.limit, done)?.ok_or_else(|| self.late(why))
+    }
+
+    /// The same for so long, and `None` if it then has none.
+    fn comes_true<T>(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> Option<T>) -> Result<Option<T>> {
         let start = Instant::now();
         loop {
             signals::check()?;
             for actor in &mut self.actors {
                 actor.look()?;
             }
-            if let Some(value) = done(self)? {
-                return Ok(Ok(value));
-            }
-            if start.elapsed() > self.options.limit {
-                return Ok(Err(format!("time-out after {} s; {}", self.options.limit.as_secs(), self.describe())));
+            let value = done(self);
+            if value.is_some() || start.elapsed() > limit {
+                return Ok(value);
             }
             self.pump()?;
         }
     }
 
-    /// Waits until a program writes something, for a breath at most, and reads what it wrote.
+    /// What is not so though a step's time is over, and what the programs are at.
+    fn late(&self, why: &str) -> Stop {
+        Stop::Mismatch(format!("{why}: time-out after {} s; {}", self.options.limit.as_secs(), self.describe()))
+    }
+
+    /// Waits until a program writes something, for a breath at most.
     fn pump(&mut self) -> Result<()> {
         let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, PollTimeout::from(BREATH)) {
             // A signal has come; it is handled before the next breath.
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error).context("cannot wait for the programs"),
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error).context("cannot wait for the programs"),
         }
-        drop(fds);
-        for actor in &mut self.actors {
-            actor.look()?;
-        }
-        Ok(())
     }
 
     fn states(&self) -> Vec<ProcState> {
@@ -514,7 +507,7 @@ impl Player<'_> {
     /// Where the scene and the programs differ, and what the programs do after it.
     fn mismatch(&mut self, scene: &Scene, index: usize, why: &str) -> Result<String> {
         // A program that does not come to rest may never do so.
-        let _ = self.comes_to_rest(Some(LENIENCE))?;
+        self.comes_to_rest(LENIENCE)?;
         Ok(format!("scene {} differs at {}: {why}\n{}", scene.name, scene.at(&scene.steps[index]), self.difference(&scene.steps[..=index])))
     }
 

@@ -187,21 +187,7 @@ impl Build<'_> {
     ///
     /// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
     pub fn run(&self, names: &[&str]) -> Result<Binaries> {
-        if names.is_empty() {
-            return Ok(Binaries::new());
-        }
-        let mut command = self.cargo();
-        if self.asan {
-            // The option is not stable, and a stable compiler takes it only if told to. A target is
-            // named so that it is for the programs, not for what cargo runs to build them; what is built
-            // lies in a folder of that name, wherever cargo has its target folder.
-            command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
-            command.args(["--target", &host()?]);
-        }
-        for name in names {
-            command.args(["--package", name]);
-        }
-        self.built(command, names)
+        if names.is_empty() { Ok(Binaries::new()) } else { self.packages(names, names) }
     }
 
     /// Builds the package of the examples and says where these are.
@@ -210,22 +196,26 @@ impl Build<'_> {
     ///
     /// As [`Build::run`].
     pub fn examples(&self, names: &[&str]) -> Result<Binaries> {
-        let mut command = self.cargo();
-        command.args(["--package", "examples"]);
-        self.built(command, names)
+        self.packages(&["examples"], names)
     }
 
-    /// `cargo build`, as it is to be done here.
-    fn cargo(&self) -> Command {
+    /// Builds these packages and says where the executables of these names are.
+    fn packages(&self, packages: &[&str], names: &[&str]) -> Result<Binaries> {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(self.root).args(["build", "--message-format", "json-render-diagnostics", "--profile", self.profile.name()]);
         if self.quiet || !io::stderr().is_terminal() {
             command.arg("--quiet");
         }
-        command
-    }
-
-    fn built(&self, mut command: Command, names: &[&str]) -> Result<Binaries> {
+        if self.asan {
+            // The option is not stable, and a stable compiler takes it only if told to. A target is
+            // named so that it is for the programs, not for what cargo runs to build them; what is built
+            // lies in a folder of that name, wherever cargo has its target folder.
+            command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address -Clink-args=-Wl,--no-as-needed,-lgcc_s,-ldl");
+            command.args(["--target", &host()?]);
+        }
+        for package in packages {
+            command.args(["--package", package]);
+        }
         let output = command.stdin(Stdio::null()).stderr(if self.quiet { Stdio::null() } else { Stdio::inherit() }).output().context("cannot run cargo to build the programs")?;
         if !output.status.success() {
             bail!("cargo could not build {}", names.join(", "));
@@ -238,12 +228,10 @@ impl Build<'_> {
                 binaries.insert(name.to_string_lossy().into_owned(), path);
             }
         }
-        for name in names {
-            if !binaries.contains_key(*name) {
-                bail!("cargo built no executable called {name}");
-            }
+        match missing(&binaries, names) {
+            Some(missing) => bail!("cargo built no executable called {missing}"),
+            None => Ok(binaries),
         }
-        Ok(binaries)
     }
 }
 

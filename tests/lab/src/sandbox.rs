@@ -33,8 +33,8 @@ use crate::signals;
 use crate::time_wait;
 
 /// The ports that the programs listen on.
-const UDP_PORTS: [u16; 2] = [43211, 9501];
-const TCP_PORTS: [u16; 1] = [9501];
+const UDP_PORTS: [u16; 2] = [43211, TCP_PORT];
+const TCP_PORT: u16 = 9501;
 
 /// The paths that programs bind or connect to whatever their working folder is, and these programs.
 const PATHS: [(&str, [&str; 2]); 3] = [
@@ -311,11 +311,8 @@ fn check_ports() -> Result<()> {
     for port in UDP_PORTS {
         wait_for("UDP", port, || UdpSocket::bind(("0.0.0.0", port)))?;
     }
-    for port in TCP_PORTS {
-        time_wait::forget(port)?;
-        wait_for("TCP", port, || TcpListener::bind(("0.0.0.0", port)))?;
-    }
-    Ok(())
+    time_wait::forget(TCP_PORT)?;
+    wait_for("TCP", TCP_PORT, || TcpListener::bind(("0.0.0.0", TCP_PORT)))
 }
 
 /// Waits until a port can be bound: a program that asks a name server, say, has any port for a moment.
@@ -378,17 +375,13 @@ mod tests {
     #[test]
     fn a_socket_is_cleared_away_and_nothing_else_is() {
         let folder = TempDir::new().unwrap();
-        let (socket, file, sub, none) = (folder.path().join("socket"), folder.path().join("file"), folder.path().join("folder"), folder.path().join("none"));
+        let (socket, file, none) = (folder.path().join("socket"), folder.path().join("file"), folder.path().join("none"));
         drop(UnixListener::bind(&socket).unwrap());
         File::create(&file).unwrap();
-        fs::create_dir(&sub).unwrap();
         clear(&socket, "unix20_tcp_server").unwrap();
         clear(&none, "unix20_tcp_server").unwrap();
         assert!(!socket.exists());
-        for (path, kind) in [(file, "file"), (sub, "folder")] {
-            let error = clear(&path, "unix20_tcp_server").unwrap_err().to_string();
-            assert_eq!(error, format!("{} is a {kind} and in the way of unix20_tcp_server; remove it, or run where lab may use mount namespaces", path.display()));
-            assert!(path.exists());
-        }
+        assert!(clear(&file, "unix20_tcp_server").unwrap_err().to_string().contains("/file is a file and in the way of unix20_tcp_server;"));
+        assert!(file.exists());
     }
 }

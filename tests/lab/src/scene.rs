@@ -1,35 +1,15 @@
 //! Scenes: the transcripts in the READMEs, and the notation they are written in.
 //!
 //! A scene is a fenced block with the info string `scene NAME`. Each line is one step: who, what,
-//! and the rest of the line.
+//! and the rest of the line. The README has [the steps](../../../README.md#scenes), and [what says how the
+//! C program differs](../../../README.md#strace).
 //!
-//! | step | what happens |
-//! |---|---|
-//! | `server $ udpserver` | starts a program in that terminal |
-//! | `client < g1` | types a line |
-//! | `client > Hi, g1` | expects this line next in that terminal, white space at its end aside |
-//! | `client @ recvfrom` | expects the program to be blocked in this system call |
-//! | `server % 3 tcp 0.0.0.0:9501 - LISTEN` | expects the program to have this [socket](crate::sockets) |
-//! | `server ^C` | types Ctrl-C |
-//! | `client ^D` | types Ctrl-D: end of input |
-//! | `server ^Z` | stops the program, until `server $ fg` |
-//! | `client = 0` | expects the program to end with this exit status, or by this signal |
-//! | `server ! in C: sendto, here: write` | plays nothing: says where the traces of the C program and the port part, and with which call each goes on |
-//! | `server ! differs: setsockopt, write send` | plays nothing: says that these calls, setsockopt and those of write with `send` in their line, are not the same, or only one of the two makes them, and all others are |
-//! | `server ! differs: setsockopt; in C: listen, here: write` | plays nothing: both, up to where the traces part |
-//! | `server ! in C: undefined` | plays nothing: what the C program does is not defined, nor its trace |
-//!
-//! `{x*4095}` in a text stands for 4095 times `x`, `{NUL}`, `{CR}` and `{LF}` for the byte of that name, and `{xff}` for
-//! any byte, in hexadecimal; `{NUL*4095}` and `{xff*4095}` are many of them. `{n}` and `{port}` are
-//! [numbers](crate::placeholders) that the kernel picks. A command is split into words as a shell does it,
-//! and may end in the redirections `< FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` (closed). What is typed
-//! at `lab sock` stays in this notation, and what it writes is in it. A line that begins with `#` is a
-//! comment.
-//!
-//! The row of a socket is its descriptor, protocol, local address, remote address and state, as
-//! `lab sockets` lists them without the inode; after that may follow what is queued, `rx 10` to be
-//! received or `tx 10` to be sent. `server % 4 -` says that descriptor 4 is no socket.
+//! A command is split into words as a shell does it, and may end in the redirections `< FILE`, `> FILE`,
+//! `<&-`, `>&-` and `2>&-` (closed). What is typed at `lab sock` stays in the notation of [`expand`], and
+//! what it writes is in it. `{n}` and `{port}` are [numbers](crate::placeholders) that the kernel picks. A
+//! line that begins with `#` is a comment.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,6 +48,8 @@ pub struct Step {
     /// Counted from 1 in the README.
     pub line: usize,
     pub actor: String,
+    /// The sign and what follows it: `> Hi, g1`.
+    pub text: String,
     pub action: Action,
 }
 
@@ -104,8 +86,6 @@ pub enum Divergence {
 /// A command line.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// As written in the scene.
-    pub text: String,
     /// The user to run it as, from `sudo -u USER`.
     pub user: Option<String>,
     /// What to run and its arguments. A program of ours can follow another, as in
@@ -131,39 +111,25 @@ pub enum Redirection {
 pub struct Text(String);
 
 impl Scene {
+    fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.steps.iter().filter_map(|step| if let Action::Start(command) = &step.action { Some(command) } else { None })
+    }
+
     /// The programs of this repository that the scene runs, each once.
     pub fn programs(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for step in &self.steps {
-            let Action::Start(command) = &step.action else { continue };
-            for name in programs_of(command) {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-        }
-        names
+        let names: BTreeSet<&str> = self.commands().flat_map(programs_of).collect();
+        names.into_iter().collect()
     }
 
     /// Whether one of its steps runs this tool, such as strace, which is no program of this repository.
     pub fn uses(&self, tool: &str) -> bool {
-        self.steps.iter().any(|step| matches!(&step.action, Action::Start(command) if command.words.iter().any(|word| word == tool)))
+        self.commands().any(|command| command.words.iter().any(|word| word == tool))
     }
 
     /// The tools of the machine that its steps start, other than strace: `mkdir`, `rm`.
     pub fn tools(&self) -> Vec<&str> {
-        let mut tools: Vec<&str> = Vec::new();
-        for step in &self.steps {
-            if let Action::Start(command) = &step.action
-                && let [tool, ..] = command.words.as_slice()
-                && !["lab", "strace"].contains(&tool.as_str())
-                && programs::find(tool).is_none()
-                && !tools.contains(&tool.as_str())
-            {
-                tools.push(tool);
-            }
-        }
-        tools
+        let first = self.commands().map(|command| command.words[0].as_str());
+        first.filter(|tool| !["lab", "strace"].contains(tool) && programs::find(tool).is_none()).collect()
     }
 
     /// How the traces of a process part, if they do; `who` is as in [`crate::trace::Trace`].
@@ -206,18 +172,19 @@ impl Action {
 }
 
 impl Step {
+    /// What follows the sign.
+    pub fn rest(&self) -> &str {
+        self.text.split_once(' ').map_or("", |(_, rest)| rest)
+    }
+
     /// The step with the line that it expected as it was: with its numbers.
     pub fn with_line(&self, line: &[u8]) -> Step {
-        Step { action: Action::Expect(Text(notation(line.trim_ascii_end()))), ..self.clone() }
+        Step { text: format!("> {}", notation(line.trim_ascii_end())), ..self.clone() }
     }
 
     /// The step with the numbers that its placeholders stand for.
     pub fn with_numbers(&self, numbers: &Placeholders) -> Step {
-        match &self.action {
-            Action::Type(text) => Step { action: Action::Type(Text(numbers.fill(&text.0))), ..self.clone() },
-            Action::Socket(row) => Step { action: Action::Socket(row.with_numbers(numbers)), ..self.clone() },
-            _ => self.clone(),
-        }
+        Step { text: numbers.fill(&self.text), ..self.clone() }
     }
 }
 
@@ -230,25 +197,7 @@ impl Command {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{:<7} {}", self.actor, self.action)
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Action::Start(command) => write!(f, "$ {}", command.text),
-            Action::Type(text) => write!(f, "< {}", text.0),
-            Action::Expect(text) => write!(f, "> {}", text.0),
-            Action::Blocked(call) => write!(f, "@ {call}"),
-            Action::Socket(row) => write!(f, "% {row}"),
-            Action::Interrupt => write!(f, "^C"),
-            Action::EndOfInput => write!(f, "^D"),
-            Action::Suspend => write!(f, "^Z"),
-            Action::Resume => write!(f, "$ fg"),
-            Action::End(status) => write!(f, "= {status}"),
-            Action::Diverge(divergence) => write!(f, "! {divergence}"),
-        }
+        write!(f, "{:<7} {}", self.actor, self.text)
     }
 }
 
@@ -312,10 +261,13 @@ pub fn expand(text: &str) -> Vec<u8> {
 /// How often a text can repeat a character; more would need too much memory.
 pub const MOST: usize = 1 << 26;
 
+/// The length of `{NUL*67108864}`, and some zeros.
+const LONGEST: usize = 26;
+
 /// Reads `{c*N}`, `{NUL}`, `{xff}` and their like at the start of `text`: the bytes of one, how
 /// often, and the length of it all.
 fn repetition(text: &str) -> Option<(Vec<u8>, usize, usize)> {
-    let close = text.find('}')?;
+    let close = text.bytes().take(LONGEST).position(|byte| byte == b'}')?;
     let inner = &text[1..close];
     if let Some(byte) = named(inner) {
         return Some((vec![byte], 1, close + 1));
@@ -342,43 +294,35 @@ fn named(name: &str) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok()
 }
 
-/// A text for these bytes, which a person can read and [`expand`] turns into them again: each run of
-/// more than 40 equal ones is folded, and what is no character, or none that can be seen, has a name.
-pub fn notation(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    let mut at = 0;
-    for piece in bytes.chunk_by(|one, next| one == next || !one.is_ascii() && !next.is_ascii()) {
-        if !piece[0].is_ascii() {
-            for chunk in piece.utf8_chunks() {
-                out += chunk.valid();
-                chunk.invalid().chunk_by(|one, next| one == next).for_each(|run| fold(&mut out, &format!("x{:02x}", run[0]), run.len(), true));
-            }
-        } else {
-            // A brace is named if what it opens would be taken for a name.
-            let is_named = |brace| repetition(&String::from_utf8_lossy(&bytes[brace..bytes.len().min(brace + LONGEST_NAME)])).is_some();
-            match piece[0] {
-                b'{' if is_named(at + piece.len() - 1) => out += &format!("{}{{x7b}}", "{".repeat(piece.len() - 1)),
-                byte if byte.is_ascii_control() => {
-                    let name = NAMES.iter().find(|(_, known)| *known == byte).map_or_else(|| format!("x{byte:02x}"), |(name, _)| (*name).to_owned());
-                    fold(&mut out, &name, piece.len(), true);
-                }
-                byte => fold(&mut out, &char::from(byte).to_string(), piece.len(), false),
-            }
-        }
-        at += piece.len();
-    }
-    out
+/// The name of a byte that cannot be seen.
+fn name(byte: u8) -> String {
+    NAMES.iter().find(|(_, known)| *known == byte).map_or_else(|| format!("x{byte:02x}"), |(name, _)| (*name).to_owned())
 }
 
-/// The length of `{NUL*18446744073709551615}`.
-const LONGEST_NAME: usize = 26;
-
-fn fold(out: &mut String, unit: &str, times: usize, is_name: bool) {
-    match times {
-        41.. => *out += &format!("{{{unit}*{times}}}"),
-        _ if is_name => *out += &format!("{{{unit}}}").repeat(times),
-        _ => *out += &unit.repeat(times),
+/// A text for these bytes, which a person can read and [`expand`] turns into them again: each run of
+/// more than 40 equal characters is folded, and what is no character, or none that can be seen, has a name.
+pub fn notation(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        let mut rest = chunk.valid();
+        while let Some(unit) = rest.chars().next() {
+            // The notation's own signs are not folded.
+            let after = if "{*}".contains(unit) { &rest[1..] } else { rest.trim_start_matches(unit) };
+            let times = (rest.len() - after.len()) / unit.len_utf8();
+            let has_name = unit.is_ascii_control() || unit == '{' && repetition(rest).is_some();
+            let unit = if has_name { name(unit as u8) } else { unit.to_string() };
+            out += &match times {
+                41.. => format!("{{{unit}*{times}}}"),
+                _ if has_name => format!("{{{unit}}}").repeat(times),
+                _ => unit.repeat(times),
+            };
+            rest = after;
+        }
+        for byte in chunk.invalid() {
+            out += &format!("{{{}}}", name(*byte));
+        }
     }
+    out
 }
 
 /// The scenes of these names, or all of them if there is no name.
@@ -395,19 +339,14 @@ pub fn select<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> 
 
 /// The programs of these scenes, each once.
 pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    let names: BTreeSet<&str> = scenes.iter().flat_map(|scene| scene.programs()).collect();
+    names.into_iter().collect()
 }
-
-/// The texts of a group that have scenes.
-pub const TEXTS: [&str; 2] = ["README.md", "FIXES.md"];
 
 /// The scenes of every group's texts under `root`, in the groups' order.
 pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
     let mut scenes: Vec<Scene> = Vec::new();
-    for (group, text) in GROUPS.iter().flat_map(|group| TEXTS.map(|text| (group, text))) {
+    for (group, text) in GROUPS.iter().flat_map(|group| ["README.md", "FIXES.md"].map(|text| (group, text))) {
         let file = Path::new(group).join(text);
         let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
         for scene in parse(group, &file, &text)? {
@@ -468,9 +407,9 @@ pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
 
 fn parse_step(line: &str, number: usize) -> Result<Step> {
     let (actor, rest) = line.split_once(' ').with_context(|| format!("'{line}' is not a step: WHO WHAT ..."))?;
-    let rest = rest.trim_start();
-    let (sign, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
-    let rest = rest.strip_prefix(' ').unwrap_or(rest).to_owned();
+    let text = rest.trim_start();
+    let (sign, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let rest = rest.to_owned();
     let action = match sign {
         "$" if rest == "fg" => Action::Resume,
         "$" => Action::Start(parse_command(&rest)?),
@@ -485,7 +424,7 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "!" => Action::Diverge(parse_divergence(&rest)?),
         _ => bail!("'{sign}' is not the sign of a step: $ < > @ % ^C ^D ^Z = !"),
     };
-    Ok(Step { line: number, actor: actor.to_owned(), action })
+    Ok(Step { line: number, actor: actor.to_owned(), text: text.to_owned(), action })
 }
 
 fn parse_divergence(text: &str) -> Result<Divergence> {
@@ -526,7 +465,7 @@ fn parse_command(text: &str) -> Result<Command> {
             *word = bytes.with_context(|| format!("'{word}' cannot be an argument: only lab sock takes NUL and bytes that are not UTF-8"))?;
         }
     }
-    Ok(Command { text: text.to_owned(), user, words, redirections })
+    Ok(Command { user, words, redirections })
 }
 
 /// Takes `< FILE`, `<FILE`, `> FILE`, `<&-`, `>&-` and `2>&-` off the end of a command line.
@@ -590,14 +529,8 @@ mod tests {
         let scene = &scenes[0];
         assert_eq!((scene.name.as_str(), scene.title.as_str(), scene.lecture()), ("pair", "A pair", Some(6)));
         let steps: Vec<String> = scene.steps.iter().map(|step| format!("{} {step}", step.line)).collect();
-        assert_eq!(steps, ["4 server  $ udpserver", "7 server  > a  b", "8 server  ^C", "9 server  > ", "10 server  = SIGINT"]);
+        assert_eq!(steps, ["4 server  $ udpserver", "7 server  > a  b", "8 server  ^C", "9 server  >", "10 server  = SIGINT"]);
         assert_eq!(scene.programs(), ["udpserver"]);
-    }
-
-    #[test]
-    fn other_blocks_are_passed_over() {
-        let text = "```sh\ncargo lab list\n```\n```\nplain\n```\n";
-        assert!(parse("group", Path::new("README.md"), text).unwrap().is_empty());
     }
 
     #[test]
@@ -638,6 +571,8 @@ mod tests {
             (&[0; 4096], "{NUL*4096}"),
             (b"\xff\n\0\xc3\xa4\xc3", "{xff}{LF}{NUL}\u{e4}{xc3}"),
             (b"{NUL}{x80}", "{x7b}NUL}{x7b}x80}"),
+            (b"{{*41}", "{x7b}{*41}"),
+            (&[b'}'; 41], &"}".repeat(41)),
         ] {
             assert_eq!(notation(bytes), text);
             assert_eq!(expand(text), bytes);

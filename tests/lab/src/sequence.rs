@@ -131,7 +131,7 @@ impl Observer for Record {
     fn at_rest(&mut self, actors: &[Actor]) {
         for actor in actors {
             // A process may have ended.
-            let sockets = actor.states().iter().filter_map(|state| sockets::of(state.pid()).ok()).flatten().collect();
+            let sockets = actor.states().iter().filter_map(|state| sockets::of(state.pid).ok()).flatten().collect();
             self.sockets.push((now(), actor.name.clone(), sockets));
         }
     }
@@ -182,8 +182,8 @@ impl Sequence {
                 Action::Expect(_) | Action::End(_) if !traced[step.actor.as_str()] => Kind::Tool,
                 _ => continue,
             };
-            let output = if let (Kind::Tool, Action::Expect(text)) = (kind, &step.action) { [text.expand().as_slice(), b"\n"].concat() } else { Vec::new() };
-            let line = Line { time: *time, ..step.action.to_string().into() };
+            let output = if let (Kind::Tool, Action::Expect(_)) = (kind, &step.action) { [scene::expand(step.rest()).as_slice(), b"\n"].concat() } else { Vec::new() };
+            let line = Line { time: *time, ..step.text.clone().into() };
             steps.push((*time, Step { output, ..Step::new(at, kind, line) }));
         }
         let mut forks: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();

@@ -206,21 +206,7 @@ impl FromStr for Row {
     }
 }
 
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match &self.text {
-            Some(text) => f.write_str(text),
-            None => write!(f, "{} -", self.fd),
-        }
-    }
-}
-
 impl Row {
-    /// The row with the numbers that its placeholders stand for.
-    pub fn with_numbers(&self, numbers: &Placeholders) -> Row {
-        Row { fd: self.fd, text: self.text.as_ref().map(|text| numbers.fill(text)) }
-    }
-
     /// Whether it is a row of these sockets, in a scene with these numbers.
     pub fn is_true(&self, sockets: &[Socket], numbers: &mut Placeholders) -> bool {
         let mut here = sockets.iter().filter(|socket| socket.fd == self.fd);

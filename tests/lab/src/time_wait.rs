@@ -7,15 +7,14 @@
 //! If both ends closed at the same moment, both keep it, so that we cannot have the other end's port
 //! for the attempt: the minute has to pass.
 
-use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use nix::errno::Errno;
-use nix::libc::{self, AF_INET, c_int, sockaddr, sockaddr_in, socklen_t};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket};
 
 use crate::proc;
 use crate::signals;
@@ -41,9 +40,11 @@ pub fn forget(port: u16) -> Result<()> {
         if kept.is_empty() || start.elapsed() > LIMIT {
             return Ok(());
         }
-        for (local, remote) in kept {
+        for addresses in kept {
             // An error leaves it as it is.
-            let _ = attempt(remote, local);
+            if let (SocketAddr::V4(local), SocketAddr::V4(remote)) = addresses {
+                let _ = attempt(remote, local);
+            }
         }
         if start.elapsed() > RESET_LIMIT && !is_said {
             anstream::eprintln!("lab: a connection that has ended keeps TCP port {port} (TIME_WAIT); this takes up to a minute");
@@ -62,25 +63,11 @@ fn kept(port: u16) -> Vec<(SocketAddr, SocketAddr)> {
 }
 
 /// Begins a connection, and drops it.
-fn attempt(from: SocketAddr, to: SocketAddr) -> io::Result<()> {
-    let (SocketAddr::V4(from), SocketAddr::V4(to)) = (from, to) else { return Ok(()) };
-    let (from, to, on): (_, _, c_int) = (in_libc(from), in_libc(to), 1);
-    let at = |address: &sockaddr_in| (&raw const *address).cast::<sockaddr>();
-    let size = size_of::<sockaddr_in>() as socklen_t;
-    // SAFETY: the kernel reads two addresses and a number, each of its size; nobody else has the socket.
-    unsafe {
-        let socket = OwnedFd::from_raw_fd(Errno::result(libc::socket(AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0))?);
-        let fd = socket.as_raw_fd();
-        Errno::result(libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, (&raw const on).cast(), size_of::<c_int>() as socklen_t))?;
-        Errno::result(libc::bind(fd, at(&from), size))?;
-        Errno::result(libc::connect(fd, at(&to), size))?;
-    }
-    Ok(())
-}
-
-fn in_libc(address: SocketAddrV4) -> sockaddr_in {
-    let sin_addr = libc::in_addr { s_addr: u32::from(*address.ip()).to_be() };
-    sockaddr_in { sin_family: AF_INET as libc::sa_family_t, sin_port: address.port().to_be(), sin_addr, sin_zero: [0; 8] }
+fn attempt(from: SocketAddrV4, to: SocketAddrV4) -> nix::Result<()> {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrIn::from(from))?;
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to))
 }
 
 #[cfg(test)]

@@ -166,19 +166,15 @@ impl Observer for Screen {
         let width = self.names.iter().map(String::len).max().unwrap_or(0);
         let (typed, dim) = (Style::new().bold(), Style::new().dimmed());
         let text = match &step.action {
-            Action::Start(command) => format!("{typed}$ {}{typed:#}", command.text),
-            Action::Type(text) => format!("{typed}{}{typed:#}", text.notation()),
-            Action::Interrupt => format!("{typed}^C{typed:#}"),
-            Action::EndOfInput => format!("{typed}^D{typed:#}"),
-            Action::Suspend => format!("{typed}^Z{typed:#}"),
-            Action::Resume => format!("{typed}$ fg{typed:#}"),
-            Action::Expect(text) => text.notation().to_owned(),
+            Action::Type(_) => format!("{typed}{}{typed:#}", step.rest()),
+            Action::Expect(_) => step.rest().to_owned(),
             Action::Blocked(call) => format!("{dim}(blocked in {call}){dim:#}"),
-            Action::Socket(row) => format!("{dim}(socket {row}){dim:#}"),
+            Action::Socket(_) => format!("{dim}(socket {}){dim:#}", step.rest()),
             Action::End(end) if end.parse::<u32>().is_ok() => format!("{dim}(exit status {end}){dim:#}"),
             Action::End(signal) => format!("{dim}(killed by {signal}){dim:#}"),
             // Only `lab strace` and `lab check` use these steps.
             Action::Diverge(_) => return,
+            Action::Start(_) | Action::Interrupt | Action::EndOfInput | Action::Suspend | Action::Resume => format!("{typed}{}{typed:#}", step.text),
         };
         if step.action.is_by_a_person() {
             signals::sleep(self.pause);
