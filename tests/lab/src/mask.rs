@@ -4,6 +4,7 @@
 //! address is ‹address 3› everywhere.
 
 use std::fs;
+use std::iter;
 use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
@@ -13,26 +14,32 @@ use crate::trace::Line;
 /// Ports that a program asks for by number, though they lie in the range of those the kernel gives.
 const OWN_PORTS: [u16; 2] = [43211, 9501];
 
-/// The rules: what is masked, where it is found (its value is the last group), and why.
-const RULES: [(&str, &str, &str); 15] = [
-    ("program", r#"^(execve\()("[^"]*")"#, "the path of the binary"),
-    ("program", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "the path of the binary, as argv[0]"),
-    ("address", r"^rt_sigreturn\(.*\) += (\d{9,})$", "a handler returns to what was in a register then"),
-    ("address", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
-    ("pid", r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)", "the kernel gives each process a new number"),
-    ("pid", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
-    ("pid", r#""/var/tmp/(\d{5,7})""#, "upperclient names its socket after its own"),
-    ("uid", r"si_uid=(\d+)", "the sender of a signal is the user who runs lab"),
-    ("time", r"si_utime=([^,}]+)", "how long a child ran is never the same"),
-    ("time", r"si_stime=([^,}]+)", "the same, in the kernel"),
-    ("port", r"sin6?_port=htons\((\d+)\)", "the kernel picks the port of a socket that is not bound"),
-    ("port", r"\bip=[\d.]+,port=(\d+)", "the notes' UDP servers print a client's"),
-    ("terminal", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers the pseudo-terminals"),
-    ("name", r#""/tmp/file(\w{6})""#, "tmpnam makes its names up"),
-    ("bytes", r#"^getrandom\("((?:\\.|[^"\\])*)""#, "the seed of malloc and of tmpnam"),
+/// The rules: what is masked, texts one of which a line has if the rule applies, where the value is found (it is the
+/// last group), and why.
+const RULES: [(&str, &str, &str, &str); 15] = [
+    ("program", "execve(", r#"^(execve\()("[^"]*")"#, "the path of the binary"),
+    ("program", "execve(", r#"^(execve\(‹program 1›, \[)("[^"]*")"#, "the path of the binary, as argv[0]"),
+    ("address", "rt_sigreturn(", r"^rt_sigreturn\(.*\) += (\d{9,})$", "a handler returns to what was in a register then"),
+    ("address", "0x", r"\b(0x[0-9a-f]{9,})\b", "where the kernel puts stack, heap and libraries is random"),
+    (
+        "pid",
+        "set_tid_address(|getpid(|fork(|clone|wait4(|si_pid=|child_tid=|kill(",
+        r"(?:^set_tid_address\(.*\) += |^getpid\(\) += |^(?:v?fork|clone3?)\(.*\) += |^wait4\(|^wait4\(.*\) += |si_pid=|child_tid=|^kill\()(\d+)",
+        "the kernel gives each process a new number",
+    ),
+    ("pid", "pid=", r#"^write\(1, "(?:[^"\\]|\\.)*?\bpid=(\d+)"#, "the notes' servers print theirs"),
+    ("pid", "/var/tmp/", r#""/var/tmp/(\d{5,7})""#, "upperclient names its socket after its own"),
+    ("uid", "si_uid=", r"si_uid=(\d+)", "the sender of a signal is the user who runs lab"),
+    ("time", "si_utime=", r"si_utime=([^,}]+)", "how long a child ran is never the same"),
+    ("time", "si_stime=", r"si_stime=([^,}]+)", "the same, in the kernel"),
+    ("port", "_port=", r"sin6?_port=htons\((\d+)\)", "the kernel picks the port of a socket that is not bound"),
+    ("port", ",port=", r"\bip=[\d.]+,port=(\d+)", "the notes' UDP servers print a client's"),
+    ("terminal", "st_rdev=", r"st_rdev=makedev\(0x88, (0x[0-9a-f]+|0)\)", "the kernel numbers the pseudo-terminals"),
+    ("name", "/tmp/file", r#""/tmp/file(\w{6})""#, "tmpnam makes its names up"),
+    ("bytes", "getrandom(", r#"^getrandom\("((?:\\.|[^"\\])*)""#, "the seed of malloc and of tmpnam"),
 ];
 
-static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| RULES.iter().map(|(_, pattern, _)| compile(pattern)).collect());
+static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| RULES.iter().map(|(_, _, pattern, _)| compile(pattern)).collect());
 
 fn compile(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a regular expression")
@@ -49,8 +56,11 @@ impl Mask {
     /// `line` with what is not the program's doing masked.
     pub fn line(&mut self, line: &str) -> String {
         let mut line = without_what_has_come(line);
-        for ((kind, ..), pattern) in RULES.iter().zip(PATTERNS.iter()) {
-            line = pattern.replace_all(&line, |found: &Captures| self.replace(kind, found)).into_owned();
+        for ((kind, texts, ..), pattern) in RULES.iter().zip(PATTERNS.iter()) {
+            // Looking for a text costs far less than a regular expression.
+            if texts.split('|').any(|text| line.contains(text)) {
+                line = pattern.replace_all(&line, |found: &Captures| self.replace(kind, found)).into_owned();
+            }
         }
         without_lengths(&line)
     }
@@ -92,7 +102,7 @@ pub fn without_repetitions(lines: &[Line]) -> Vec<Line> {
 /// A receive that does not wait, without what it found: that is a matter of time, unless strace made
 /// it fail.
 fn without_what_has_come(line: &str) -> String {
-    if line.ends_with("(INJECTED)") {
+    if !line.contains("MSG_DONTWAIT") || line.ends_with("(INJECTED)") {
         return line.to_owned();
     }
     static PATTERN: LazyLock<Regex> = LazyLock::new(|| compile(r"^(recvfrom\(\d+, ).*(, \d+, MSG_DONTWAIT, NULL, NULL\) += ).*$"));
@@ -119,7 +129,7 @@ pub fn by_lines_of_text(lines: &mut Vec<Line>) {
         let mut end = 0;
         for piece in cut_after_newlines(&text) {
             let masked = piece.contains('‹');
-            let length = if masked { "‹length›".to_owned() } else { UNIT.find_iter(piece).count().to_string() };
+            let length = if masked { "‹length›".to_owned() } else { units(piece).count().to_string() };
             end += piece.len();
             let at = ends.iter().find(|(to, _)| *to >= end).map(|(_, at)| at.clone()).unwrap_or_default();
             out.push(Line { text: format!("write({fd}, \"{piece}\", {length}) = {length}"), at, ..Line::default() });
@@ -131,20 +141,35 @@ pub fn by_lines_of_text(lines: &mut Vec<Line>) {
 
 /// The lines of a text in strace's notation, each with its `\n`.
 fn cut_after_newlines(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    for newline in UNIT.find_iter(text).filter(|unit| unit.as_str() == r"\n") {
-        pieces.push(&text[start..newline.end()]);
-        start = newline.end();
-    }
-    if start < text.len() {
-        pieces.push(&text[start..]);
+    let (mut pieces, mut start, mut end) = (Vec::new(), 0, 0);
+    for unit in units(text) {
+        end += unit.len();
+        if unit == r"\n" || end == text.len() {
+            pieces.push(&text[start..end]);
+            start = end;
+        }
     }
     pieces
 }
 
-/// One byte in strace's notation.
-static UNIT: LazyLock<Regex> = LazyLock::new(|| compile(r"\\[0-7]{1,3}|\\x[0-9a-f]{2}|\\.|[^\\]|\\"));
+/// The bytes of a text in strace's notation: `a`, `\n`, `\0`, `\177`, `\xff`.
+fn units(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        let mut chars = rest.chars();
+        let mut len = chars.next()?.len_utf8();
+        if rest.starts_with('\\') {
+            len += match chars.next() {
+                Some('0'..='7') => rest[1..].bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count(),
+                Some('x') => 1 + rest[2..].bytes().take(2).take_while(u8::is_ascii_hexdigit).count(),
+                next => next.map_or(0, char::len_utf8),
+            };
+        }
+        let (unit, after) = rest.split_at(len);
+        rest = after;
+        Some(unit)
+    })
+}
 
 /// Descriptor and text of a write to standard output or error that wrote all of its bytes.
 fn whole_write(line: &str) -> Option<(&str, &str)> {
@@ -159,7 +184,11 @@ fn whole_write(line: &str) -> Option<(&str, &str)> {
 pub fn portable(line: &str) -> String {
     static RESTORER: LazyLock<Regex> = LazyLock::new(|| compile(r", sa_restorer=0x[0-9a-f]+|SA_RESTORER\|"));
     static UNLINKAT: LazyLock<Regex> = LazyLock::new(|| compile(r"^unlinkat\(AT_FDCWD, (.*), 0\) ="));
-    UNLINKAT.replace(&RESTORER.replace_all(line, ""), "unlink($1) =").into_owned()
+    match line {
+        line if line.starts_with("rt_sigaction(") => RESTORER.replace_all(line, "").into_owned(),
+        line if line.starts_with("unlinkat(") => UNLINKAT.replace(line, "unlink($1) =").into_owned(),
+        line => line.to_owned(),
+    }
 }
 
 /// Whether a port is one that the kernel gives to sockets that are not bound.
@@ -178,7 +207,7 @@ fn is_given_by_the_kernel(port: u16) -> bool {
 fn without_lengths(line: &str) -> String {
     static WITH_PID: LazyLock<Regex> = LazyLock::new(|| compile(r#""[^"]*‹pid \d+›"#));
     static LENGTH: LazyLock<Regex> = LazyLock::new(|| compile(r#"(", )\d+(\) += )\d+$|(\}, )\d+(\) += -?\d+)|(\[\d+ => )\d+(\])"#));
-    if !WITH_PID.is_match(line) {
+    if !line.contains("‹pid ") || !WITH_PID.is_match(line) {
         return line.to_owned();
     }
     let masked = |found: &Captures| {
@@ -192,17 +221,16 @@ fn without_lengths(line: &str) -> String {
 /// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.
 pub fn fold(line: &str) -> String {
     let mut out = String::new();
-    let mut units = UNIT.find_iter(line).map(|found| found.as_str()).peekable();
-    while let Some(unit) = units.next() {
-        let mut times = 1;
-        while units.next_if_eq(&unit).is_some() {
-            times += 1;
-        }
+    let mut rest = line;
+    while let Some(unit) = units(rest).next() {
+        let times = units(rest).take_while(|next| *next == unit).count();
+        let (run, after) = rest.split_at(times * unit.len());
         if times > 40 && unit != " " {
             out += &format!("{{{unit}*{times}}}");
         } else {
-            out.extend(std::iter::repeat_n(unit, times));
+            out += run;
         }
+        rest = after;
     }
     out
 }

@@ -230,7 +230,9 @@ fn sessions(which: &Which, count: usize, seed: Option<u64>) -> Result<()> {
 fn memory(which: &Which, tool: Tool) -> Result<()> {
     tool.available()?;
     let names = &which.ports.names;
-    let (scenes, cases) = (scene::read_all(programs::root())?, adversarial::cases(&programs(&[])?)?);
+    let scenes = scene::read_all(programs::root())?;
+    let is_wanted = |program: &&&str| names.is_empty() || names.iter().any(|name| name.split('/').next() == Some(program));
+    let cases = adversarial::cases(&programs(&[])?.iter().filter(is_wanted).copied().collect::<Vec<_>>())?;
     let is_named = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
     let cases = cases.iter().filter(|case| is_named(case.program) || is_named(&case.scene.name)).map(|case| &case.scene);
     let chosen: Vec<&Scene> = scenes.iter().filter(|scene| is_named(&scene.name)).chain(cases).filter(|scene| can_watch(scene)).collect();

@@ -16,6 +16,7 @@ pub use lab::programs::Side;
 use lab::programs::{self, Build, Builds, Cast, Profile};
 use lab::sandbox::Isolation;
 use lab::scene::Scene;
+use lab::trace::Line;
 
 /// How long programs may take to come to rest. C programs may loop at each step, and get less.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -109,18 +110,23 @@ pub fn end(start: &Start) -> String {
 /// A program's terminal without what the kernel picks, and how it ended.
 pub fn terminal(start: &Start) -> Vec<String> {
     let picked = Regex::new(r"\b(pid=|port=|127\.0\.0\.1:)\d+|(/tmp/file)\w{6}|(/var/tmp/)\d+").expect("a regular expression");
-    let lines = start.lines.iter().map(|line| picked.replace_all(line, "$1$2${3}N").into_owned());
+    let may_match = |line: &str| ["pid=", "port=", "127.0.0.1:", "/tmp/"].iter().any(|text| line.contains(text));
+    let lines = start.lines.iter().map(|line| if may_match(line) { picked.replace_all(line, "$1$2${3}N").into_owned() } else { line.clone() });
     lines.chain([format!("= {}", end(start))]).collect()
 }
 
 /// What a program has written to standard error, as its trace has it.
 pub fn stderr(start: &Start) -> String {
     let Some(trace) = start.traces.first() else { return String::new() };
-    let write = Regex::new(r#"^write\((\d+), "((?:[^"\\]|\\.)*)", \d+\) += \d+"#).expect("a regular expression");
     // perror writes to a copy of the descriptor.
     let copy = trace.lines.iter().find_map(|line| Some(line.strip_prefix("dup(2)")?.rsplit_once("= ")?.1));
-    let writes = trace.lines.iter().filter_map(|line| write.captures(line));
-    writes.filter(|found| found[1] == *"2" || copy == Some(&found[1])).map(|found| found[2].replace("\\n", "\n")).collect()
+    let written = |line: &Line| {
+        let (fd, rest) = line.strip_prefix("write(")?.split_once(", \"")?;
+        let (text, result) = rest.rsplit_once("\", ")?;
+        let is_written = result.rsplit_once("= ")?.1.parse::<usize>().is_ok();
+        (is_written && (fd == "2" || copy == Some(fd))).then(|| text.replace("\\n", "\n"))
+    };
+    trace.lines.iter().filter_map(written).collect()
 }
 
 /// What a run has shown.
@@ -148,7 +154,7 @@ impl Report {
 mod tests {
     use std::process::ExitStatus;
 
-    use lab::trace::{Line, Trace};
+    use lab::trace::Trace;
 
     use super::*;
 

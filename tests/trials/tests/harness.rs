@@ -57,6 +57,15 @@ fn main() -> ExitCode {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
         trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args.iter().map(String::as_str).collect::<Vec<_>>(), &[&folder])));
     };
+    // The long ones first, so that none of them is what the others wait for.
+    let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
+    for group in GROUPS {
+        let of_group = scenes.iter().filter(|scene| scene.group == group && memory::can_watch(scene)).map(|scene| scene.name.as_str());
+        add(format!("asan/{group}"), &no_asan, &["memory", "--tool", "asan"].into_iter().chain(of_group).collect::<Vec<_>>(), &asan);
+    }
+    for name in EXCHANGES {
+        add(format!("memcheck/{name}"), &no_memcheck, &["memory", name], &ports);
+    }
     for name in names {
         add(format!("faults/{name}"), &no_strace, &["faults", name, "--every", "99"], &ports);
         add(format!("adversarial/{name}"), &no_strace, &["adversarial", name, "--every", "12"], &ports);
@@ -69,14 +78,6 @@ fn main() -> ExitCode {
     }
     for load in LOADS {
         add(format!("soak/{}", load.program), &None, &["soak", load.program, "--messages", "2000"], &ports);
-    }
-    for name in EXCHANGES {
-        add(format!("memcheck/{name}"), &no_memcheck, &["memory", name], &ports);
-    }
-    let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
-    for group in GROUPS {
-        let of_group = scenes.iter().filter(|scene| scene.group == group && memory::can_watch(scene)).map(|scene| scene.name.as_str());
-        add(format!("asan/{group}"), &no_asan, &["memory", "--tool", "asan"].into_iter().chain(of_group).collect::<Vec<_>>(), &asan);
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
