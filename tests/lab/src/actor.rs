@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 
 use crate::player::Stdout;
 use crate::proc;
-use crate::scene::{self, Redirection, expand, notation};
+use crate::scene::{self, CALLS, Redirection, expand, notation};
 
 /// How many times a look at a program reads from its terminal.
 const LOOK: usize = 256;
@@ -384,20 +384,6 @@ impl ProcState {
         }
     }
 }
-
-/// The system calls that a scene can name as `WHO @ CALL`.
-const CALLS: [(&str, i64); 10] = [
-    ("accept", libc::SYS_accept),
-    ("connect", libc::SYS_connect),
-    ("read", libc::SYS_read),
-    ("recvfrom", libc::SYS_recvfrom),
-    ("sendto", libc::SYS_sendto),
-    ("wait4", libc::SYS_wait4),
-    ("write", libc::SYS_write),
-    ("clock_nanosleep", libc::SYS_clock_nanosleep),
-    ("futex", libc::SYS_futex),
-    ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
-];
 
 /// An end as a scene says it: `0`, `SIGINT`.
 pub fn end_name(end: ExitStatus) -> String {

@@ -13,13 +13,30 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use nix::libc;
+use nix::sys::signal::Signal;
 
 use crate::args::nearest;
 use crate::placeholders::Placeholders;
 use crate::programs::{self, GROUPS};
 use crate::sockets::Row;
+
+/// The system calls that a scene can name as `WHO @ CALL`.
+pub const CALLS: [(&str, i64); 10] = [
+    ("accept", libc::SYS_accept),
+    ("connect", libc::SYS_connect),
+    ("read", libc::SYS_read),
+    ("recvfrom", libc::SYS_recvfrom),
+    ("sendto", libc::SYS_sendto),
+    ("wait4", libc::SYS_wait4),
+    ("write", libc::SYS_write),
+    ("clock_nanosleep", libc::SYS_clock_nanosleep),
+    ("futex", libc::SYS_futex),
+    ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
+];
 
 /// One experiment: a transcript of several terminals.
 #[derive(Debug, Clone)]
@@ -415,12 +432,19 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "$" => Action::Start(parse_command(&rest)?),
         "<" => Action::Type(Text(rest)),
         ">" => Action::Expect(Text(rest)),
-        "@" => Action::Blocked(rest),
+        "@" => {
+            let calls = CALLS.map(|(call, _)| call);
+            ensure!(calls.contains(&rest.as_str()), "'{rest}' is none of the calls that can be waited for: {}", calls.join(" "));
+            Action::Blocked(rest)
+        }
         "%" => Action::Socket(rest.parse()?),
         "^C" => Action::Interrupt,
         "^D" => Action::EndOfInput,
         "^Z" => Action::Suspend,
-        "=" => Action::End(rest),
+        "=" => {
+            ensure!(rest.parse::<u8>().is_ok() || Signal::from_str(&rest).is_ok(), "'{rest}' is neither an exit status nor a signal");
+            Action::End(rest)
+        }
         "!" => Action::Diverge(parse_divergence(&rest)?),
         _ => bail!("'{sign}' is not the sign of a step: $ < > @ % ^C ^D ^Z = !"),
     };
@@ -478,10 +502,10 @@ fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
             redirections.push(Redirection::Close(2));
             continue;
         }
-        let (sign, path) = word.split_at(1);
-        let path = if path.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
+        let (sign, path) = word.split_at_checked(1).unwrap_or_default();
+        let path = if path.is_empty() && !sign.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
         redirections.push(match (sign, path.as_str()) {
-            (_, "") => bail!("no file after '{sign}'"),
+            ("<" | ">", "") => bail!("no file after '{sign}'"),
             ("<", "&-") => Redirection::Close(0),
             (">", "&-") => Redirection::Close(1),
             ("<", _) => Redirection::From(path.into()),
@@ -544,6 +568,8 @@ mod tests {
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),
             ("server $ sudo udpserver", "sudo -u USER"),
             ("server $ udpserver\nserver % 3 udp", "'3 udp' is not a row"),
+            ("server $ udpserver\nserver @ recvform", "'recvform' is none of the calls"),
+            ("server $ udpserver\nserver = SIGSTOPP", "'SIGSTOPP' is neither an exit status nor a signal"),
             ("", "no step"),
         ] {
             let error = format!("{:#}", parse_one(block).unwrap_err());
@@ -588,7 +614,7 @@ mod tests {
         assert_eq!(command("a 2>&- > f").unwrap(), ("a".into(), vec![Redirection::Close(2), Redirection::To("f".into())]));
         assert_eq!(command("a b < lines >/dev/full").unwrap(), ("a b".into(), vec![from("lines"), Redirection::To("/dev/full".into())]));
         assert_eq!(command("sudo -u nobody a </dev/null").unwrap(), ("a".into(), vec![from("/dev/null")]));
-        for text in ["a <", "a >> b", "a >&2", "a < b c", "< b"] {
+        for text in ["a <", "a >> b", "a >&2", "a < b c", "< b", "a < b ''", "a < b \u{e4}"] {
             assert!(command(text).is_err(), "{text}");
         }
     }
