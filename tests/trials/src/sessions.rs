@@ -243,8 +243,9 @@ fn difference(c: &Start, port: &Start) -> Option<Verdict> {
     c.traces.iter().zip(&port.traces).find_map(|(c, port)| {
         // Its fix: C passes the length of the address before.
         let fixed = Divergence::Defined { differs: vec!["recvfrom".to_owned()], then: None };
-        let difference = compare::judge(&c.lines, &port.lines, None)?;
-        if program == "unixdataserver" && compare::judge(&c.lines, &port.lines, Some(&fixed)).is_none() { None } else { wrong(difference) }
+        let (c, port) = (c.whole(), port.whole());
+        let difference = compare::judge(&c, &port, None)?;
+        if program == "unixdataserver" && compare::judge(&c, &port, Some(&fixed)).is_none() { None } else { wrong(difference) }
     })
 }
 
