@@ -1,8 +1,8 @@
 //! Goldens: the own calls of the C programs in each scene, recorded once, compared at every test.
 //!
 //! A golden is a text file: for each process a line `# WHO: PROGRAM`, then one line for each call, signal and
-//! end; before a call is the line of the C program that made it, as in ` 14 socket(...)`. They are written by `cargo lab record` from
-//! the C programs, never by hand.
+//! end; before a call is the line of the C program that made it, as in ` 14 socket(...)`. `cargo lab record`
+//! writes them from the C programs; nobody does by hand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,12 @@ pub fn path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
         Stdout::Pipe | Stdout::File => "pipe",
     };
     root.join("tests/lab/golden").join(kind).join(format!("{scene}.trace"))
+}
+
+/// Whether the scene has a golden of this kind: each has one of a terminal, some have one of a pipe, for stdio alone
+/// makes the difference.
+pub fn is_wanted(root: &Path, scene: &str, stdout: Stdout) -> bool {
+    stdout == Stdout::Terminal || path(root, scene, stdout).exists()
 }
 
 /// These processes, whose lines are their own calls, as a golden has them.
@@ -53,7 +59,7 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 ///
 /// If there is no such file: the scene has not been recorded.
 pub fn read(path: &Path) -> Result<Vec<Trace>> {
-    let text = fs::read_to_string(path).with_context(|| format!("no golden {}; 'cargo lab record --originals DIR' writes it", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("no golden {}; --originals DIR compares with the C programs, 'cargo lab record' records a new scene", path.display()))?;
     let mut traces: Vec<Trace> = Vec::new();
     for line in text.lines() {
         if let Some((who, program)) = line.strip_prefix("# ").and_then(|head| head.split_once(": ")) {
@@ -71,6 +77,14 @@ pub fn read(path: &Path) -> Result<Vec<Trace>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::programs;
+
+    #[test]
+    fn each_program_has_a_golden_of_a_pipe() {
+        let all = crate::scene::read_all(programs::root()).unwrap();
+        let recorded: Vec<_> = all.iter().filter(|scene| is_wanted(programs::root(), &scene.name, Stdout::Pipe)).collect();
+        assert_eq!(crate::scene::names(&recorded).len(), programs::PROGRAMS.len());
+    }
 
     #[test]
     fn a_golden_is_read_as_it_was_written() {

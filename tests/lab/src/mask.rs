@@ -156,12 +156,11 @@ fn cut_after_newlines(text: &str) -> Vec<&str> {
 fn units(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     iter::from_fn(move || {
-        let mut chars = rest.chars();
-        let mut len = chars.next()?.len_utf8();
-        if rest.starts_with('\\') {
-            len += match chars.next() {
-                Some('0'..='7') => rest[1..].bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count(),
-                Some('x') => 1 + rest[2..].bytes().take(2).take_while(u8::is_ascii_hexdigit).count(),
+        let mut len = rest.chars().next()?.len_utf8();
+        if let Some(escape) = rest.strip_prefix('\\') {
+            len += match escape.chars().next() {
+                Some('0'..='7') => escape.bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count(),
+                Some('x') => 1 + escape[1..].bytes().take(2).take_while(u8::is_ascii_hexdigit).count(),
                 next => next.map_or(0, char::len_utf8),
             };
         }

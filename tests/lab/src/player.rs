@@ -300,7 +300,7 @@ impl Player<'_> {
         let program = sock.or_else(|| scene::programs_of(command).first().copied());
         let log = program.map(|_| Path::new(TRACE_FOLDER).join(format!("{name}-{nth}")));
         if let Some(log) = &log {
-            let has_lines = || sources::unavailable().is_none() && program.is_some_and(|program| sources::has_table(&self.cast.binary(name, program)));
+            let has_lines = || program.is_some_and(|program| sources::has_table(&self.cast.binary(name, program))) && sources::unavailable().is_none();
             let stacks = if self.options.stacks != Stacks::None && has_lines() { self.options.stacks } else { Stacks::None };
             match &self.options.watch {
                 Watch::Nothing => {}

@@ -77,21 +77,22 @@ fn split(words: &[String]) -> (Vec<&str>, &[String]) {
 ///
 /// One line that says which it is not, and the way out.
 pub fn available() -> Result<()> {
-    let Ok(output) = Command::new("strace").arg("-V").stdin(Stdio::null()).output() else {
+    let strace = |args: &[&str]| Command::new("strace").args(args).stdin(Stdio::null()).output();
+    // With the latest of what we ask for: an older one does not know it.
+    let Ok(tried) = strace(&["-qqq", "-o", "/dev/null", "-e", "inject=socket:error=EMFILE:poke_exit=@arg1=00", "true"]) else {
         bail!("strace is not installed; on Debian and Ubuntu: apt-get install strace");
     };
-    let text = String::from_utf8_lossy(&output.stdout);
-    match version(&text) {
+    if tried.status.success() {
+        return Ok(());
+    }
+    match version(&String::from_utf8_lossy(&strace(&["-V"])?.stdout)) {
         None => bail!("this strace does not say its version; {}.{} or later is needed", OLDEST.0, OLDEST.1),
         Some(version) if version < OLDEST => bail!("this strace is version {}.{}; {}.{} or later is needed", version.0, version.1, OLDEST.0, OLDEST.1),
-        Some(_) => {}
+        Some(_) => {
+            let why = String::from_utf8_lossy(&tried.stderr);
+            bail!("strace may not trace here ({}); a container needs the capability SYS_PTRACE", why.lines().next().unwrap_or("it does not say why").trim());
+        }
     }
-    let output = Command::new("strace").args(["-qqq", "-o", "/dev/null", "-e", "inject=socket:error=EMFILE", "true"]).stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        bail!("strace may not trace here ({}); a container needs the capability SYS_PTRACE", why.lines().next().unwrap_or("it does not say why").trim());
-    }
-    Ok(())
 }
 
 /// The X and Y of "strace -- version X.Y".

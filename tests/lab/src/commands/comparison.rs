@@ -256,7 +256,7 @@ pub fn record(mut args: Args) -> Result<()> {
     let builds = Builds { ports: programs::build(&names(&scenes), Profile::Release)?, c: Some(c) };
     let isolation = Isolation::enter(true);
     for scene in scenes {
-        for stdout in [Stdout::Terminal, Stdout::Pipe] {
+        for stdout in [Stdout::Terminal, Stdout::Pipe].into_iter().filter(|kind| golden::is_wanted(programs::root(), &scene.name, *kind)) {
             let options = Options { stdout, stacks: Stacks::Own, ..Options::default() };
             let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
             // C is not recorded after the first divergence: it may loop for ever.

@@ -8,6 +8,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use lab::golden;
+use lab::player::Stdout;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene};
 use libtest_mimic::Trial;
@@ -31,10 +33,11 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
                 support::run(env!("CARGO_BIN_EXE_lab"), &args, &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())
             }));
         };
-        // stdio fills its buffer for a file as it does for a pipe. The dev build has the lines of its calls, the
-        // release build the code that the compiler has optimised: each is compared once.
-        for (stdout, profile) in [("terminal", Profile::Dev), ("pipe", Profile::Release)] {
-            add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[profile]);
+        // The dev build has the lines of its calls, the release build the code that the compiler has optimised.
+        for (stdout, kind, profile) in [("terminal", Stdout::Terminal, Profile::Dev), ("pipe", Stdout::Pipe, Profile::Release)] {
+            if golden::is_wanted(programs::root(), &scene.name, kind) {
+                add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[profile]);
+            }
         }
         let Some(originals) = &originals else { continue };
         let lacking = lacking.or(no_originals);
