@@ -29,13 +29,14 @@ type Test<'a> = (&'a str, fn(), Option<&'a str>);
 pub fn trials(machine: &Machine) -> Vec<Trial> {
     let (no_strace, no_namespaces) = (machine.no_strace.as_deref(), machine.no_namespaces.as_deref());
     let no_lines = no_strace.or(sources::unavailable());
-    let tests: [Test; 18] = [
+    let tests: [Test; 19] = [
         ("list_names_every_program", list_names_every_program, None),
         ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, None),
         ("a_missing_program_is_named", a_missing_program_is_named, None),
         ("a_program_that_does_something_else_fails_the_scene_with_a_diff", a_program_that_does_something_else_fails_the_scene_with_a_diff, None),
         ("what_is_wrong_with_strace_is_named", what_is_wrong_with_strace_is_named, None),
         ("what_cannot_be_traced_is_named", what_cannot_be_traced_is_named, no_strace),
+        ("sock_makes_the_calls_asked_for_and_no_others", sock_makes_the_calls_asked_for_and_no_others, no_strace),
         ("each_call_has_its_line", each_call_has_its_line, no_lines),
         ("what_hides_the_lines_is_named", what_hides_the_lines_is_named, no_lines),
         ("a_near_name_is_suggested_and_completed", a_near_name_is_suggested_and_completed, None),
@@ -173,6 +174,17 @@ fn what_cannot_be_traced_is_named() {
     let path = folder.path().to_str().unwrap();
     let text = complaint(&lab(&["check", "two-clients", "--originals", path]));
     assert!(text.starts_with("lab: no executable called udpclient, udpserver under "), "{text}");
+}
+
+fn sock_makes_the_calls_asked_for_and_no_others() {
+    let folder = TempDir::new().unwrap();
+    let commands = "socket dgram; bind a; getsockname; socket dgram; connect a; send x; 3 recv; 4 close";
+    let options = ["-qqq", "-o", "log", "-e", "trace=%network,close,poll,read,write"];
+    let output = support::output(support::command("strace").args(options).args([env!("CARGO_BIN_EXE_lab"), "sock", "-c", commands]).current_dir(&folder)).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let calls = log.lines().skip_while(|line| !line.starts_with("socket(")).filter_map(|line| line.split('(').next()).filter(|call| *call != "write");
+    assert_eq!(calls.collect::<Vec<_>>(), ["socket", "bind", "getsockname", "socket", "connect", "sendto", "recvfrom", "close"], "{log}");
 }
 
 /// What `lab strace udpclient-usage` prints with the programs of this build, and this PATH.
