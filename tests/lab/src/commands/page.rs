@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
-use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::num::NonZero;
@@ -88,13 +87,8 @@ pub fn run(mut args: Args) -> Result<()> {
         questions.entry(&question.id).or_insert_with(Vec::new).push(question);
         questions
     });
-    let questions = questions.into_iter().map(|(id, twins)| (id, Json::list(twins, |question| Json::list([&question.text, &question.answer], |text| Json::text(text))))).collect();
-    let data = Json::map([
-        ("lang", Json::text(if language == Language::Chinese { "zh" } else { "en" })),
-        ("programs", Json::Map(sources)),
-        ("questions", Json::Map(questions)),
-        ("parts", Json::List(parts.into_iter().map(Json::Raw).collect())),
-    ]);
+    let questions = questions.into_iter().map(|(id, twins)| (id, list(twins.iter().map(|question| list([quote(&question.text), quote(&question.answer)])))));
+    let data = map([("lang", quote(if language == Language::Chinese { "zh" } else { "en" })), ("programs", map(sources)), ("questions", map(questions)), ("parts", list(parts))]);
     fs::write(&output, html(&data)).with_context(|| format!("cannot write {}", output.display()))?;
     lab::print(&format!("{}\n", output.display()));
     if open {
@@ -116,7 +110,7 @@ fn tell_all(scenes: &[Scene], builds: &Builds, questions: &[Question], namespace
             let sequence = sequence::play(isolation, scene, builds, Stacks::All).with_context(|| format!("scene {}", scene.name))?;
             told.push(tell(scene, order, &sequence, questions, &mut texts));
         }
-        Ok(Json::map([("scenes", Json::List(told)), ("texts", Json::list(&texts.all, |text| Json::text(text)))]).to_string())
+        Ok(map([("scenes", list(told)), ("texts", list(texts.all.iter().map(|text| quote(text))))]))
     };
     let processes = scenes.len().min(2 * thread::available_parallelism().map_or(1, NonZero::get));
     if processes == 1 || !namespaces || sandbox::refusal().is_some() {
@@ -151,27 +145,27 @@ fn tell_all(scenes: &[Scene], builds: &Builds, questions: &[Question], namespace
     parts.into_iter().collect()
 }
 
-fn html(data: &Json) -> String {
+fn html(data: &str) -> String {
     let page = include_str!("../page/page.html");
-    page.replace("/* page.css */", include_str!("../page/page.css")).replace("/* page.js */", include_str!("../page/page.js")).replace("/* data */", &data.to_string())
+    page.replace("/* page.css */", include_str!("../page/page.css")).replace("/* page.js */", include_str!("../page/page.js")).replace("/* data */", data)
 }
 
 /// The texts of a program: the port, C if it is at hand, and for each fix what C does.
-fn source(program: &Program, c: Option<String>) -> Result<Json<'static>> {
+fn source(program: &Program, c: Option<String>) -> Result<String> {
     let port = fs::read_to_string(root().join(program.source())).context("cannot read the port")?;
     let fixes = fs::read_to_string(root().join(program.group).join("FIXES.md")).with_context(|| format!("cannot read the FIXES.md of {}", program.group))?;
     let fix = |(number, line): (usize, &str)| {
         let here = format!("{}:{number}", program.name);
         let row = fixes.lines().map(|row| row.split(" | ").collect::<Vec<_>>()).find(|row| row.get(1).is_some_and(|places| places.split(", ").any(|place| place == here)));
-        is_fix(line).then(|| Json::List(vec![Json::Number(number as i64), Json::text(row.map_or("", |row| row[2]))]))
+        is_fix(line).then(|| list([number.to_string(), quote(row.map_or("", |row| row[2]))]))
     };
     let late = (1..=port.lines().count() as u32).filter(|line| sources::is_late(program.name, *line));
-    Ok(Json::map([
-        ("path", Json::text(&program.source().to_string_lossy())),
-        ("rust", Json::text(&port)),
-        ("c", c.map_or(Json::Null, |c| Json::text(&c))),
-        ("fixes", Json::List((1..).zip(port.lines()).filter_map(fix).collect())),
-        ("late", Json::list(late, |line| Json::Number(line.into()))),
+    Ok(map([
+        ("path", quote(&program.source().to_string_lossy())),
+        ("rust", quote(&port)),
+        ("c", c.map_or("null".to_owned(), |c| quote(&c))),
+        ("fixes", list((1..).zip(port.lines()).filter_map(fix))),
+        ("late", list(late.map(|line| line.to_string()))),
     ]))
 }
 
@@ -183,20 +177,19 @@ struct Texts {
 }
 
 impl Texts {
-    fn place(&mut self, text: String) -> Json<'static> {
-        let next = self.all.len();
-        let place = *self.places.entry(text).or_insert_with_key(|text| {
+    fn place(&mut self, text: String) -> String {
+        let place = self.places.entry(text).or_insert_with_key(|text| {
             self.all.push(text.clone());
-            next
+            self.all.len() - 1
         });
-        Json::Number(place as i64)
+        place.to_string()
     }
 }
 
 /// A scene with what happened in it; page.js names the places in the lists.
-fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], texts: &mut Texts) -> Json<'static> {
+fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], texts: &mut Texts) -> String {
     let [english, chinese] = LANGUAGES.map(|language| introduction(scene, language));
-    let number = |number: Option<usize>| Json::Number(number.map_or(-1, |number| number as i64));
+    let number = |number: Option<usize>| number.map_or("-1".to_owned(), |number| number.to_string());
     let first = sequence.steps.first().map_or(0, |step| step.line.time);
     let steps = sequence.steps.iter().map(|step| {
         let (kind, text) = match step.kind {
@@ -208,51 +201,45 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
             Kind::End => (4, step.line.raw.clone()),
             Kind::Tool => (5, step.line.text.clone()),
         };
-        let (first_during, last_during) = step.during.map_or((None, None), |(first, last)| (Some(first), Some(last)));
-        Json::List(vec![
-            Json::Number(step.column as i64),
-            Json::Number(kind),
+        list([
+            step.column.to_string(),
+            kind.to_string(),
             texts.place(text),
             number(step.line.at.line.map(|line| line as usize)),
             texts.place(step.line.at.inside.clone().unwrap_or_default()),
             texts.place(screen(&step.output)),
-            number(first_during),
-            number(last_during),
-            Json::Number(i64::from(step.blocked)),
-            Json::Number((step.line.time.saturating_sub(first) / 1000) as i64),
+            number(step.during.map(|(first, _)| first)),
+            number(step.during.map(|(_, last)| last)),
+            i32::from(step.blocked).to_string(),
+            (step.line.time.saturating_sub(first) / 1000).to_string(),
         ])
     });
-    let steps = Json::List(steps.collect());
-    let arrows = Json::List(
-        sequence
-            .arrows
-            .iter()
-            .map(|arrow| {
-                let what = match arrow.what {
-                    What::Connection => 0,
-                    What::Data => 1,
-                    What::End => 2,
-                    What::Refusal => 3,
-                };
-                Json::List(vec![number(arrow.from), number(arrow.to), Json::Number(what), texts.place(scene::notation(&arrow.bytes)), Json::Number(arrow.bytes.len() as i64)])
-            })
-            .collect(),
-    );
-    let rests = Json::List(
-        sequence.rests.iter().map(|rest| Json::List(vec![number(Some(rest.before)), number(Some(rest.column)), Json::list(&rest.sockets, |socket| texts.place(socket.to_string()))])).collect(),
-    );
+    let steps = list(steps);
+    let arrows = list(sequence.arrows.iter().map(|arrow| {
+        let what = match arrow.what {
+            What::Connection => 0,
+            What::Data => 1,
+            What::End => 2,
+            What::Refusal => 3,
+        };
+        list([number(arrow.from), number(arrow.to), what.to_string(), texts.place(scene::notation(&arrow.bytes)), arrow.bytes.len().to_string()])
+    }));
+    let rests = list(sequence.rests.iter().map(|rest| {
+        let sockets = list(rest.sockets.iter().map(|socket| texts.place(socket.to_string())));
+        list([rest.before.to_string(), rest.column.to_string(), sockets])
+    }));
     let asked = all.iter().filter(|question| question.language == Language::English && question.scenes.contains(&scene.name));
-    Json::map([
-        ("order", Json::Number(order as i64)),
-        ("name", Json::text(&scene.name)),
-        ("place", Json::text(&scene.at(&scene.steps[0]))),
-        ("title", Json::list([&english.0, &chinese.0], |text| Json::text(text))),
-        ("intro", Json::list([&english.1, &chinese.1], |text| Json::text(text))),
-        ("columns", Json::list(&sequence.columns, |column| Json::List(vec![Json::text(&column.who), Json::text(&column.program), Json::Number(column.terminal as i64)]))),
+    map([
+        ("order", order.to_string()),
+        ("name", quote(&scene.name)),
+        ("place", quote(&scene.at(&scene.steps[0]))),
+        ("title", list([quote(&english.0), quote(&chinese.0)])),
+        ("intro", list([quote(&english.1), quote(&chinese.1)])),
+        ("columns", list(sequence.columns.iter().map(|column| list([quote(&column.who), quote(&column.program), column.terminal.to_string()])))),
         ("steps", steps),
         ("arrows", arrows),
         ("rests", rests),
-        ("questions", Json::list(asked, |question| Json::text(&question.id))),
+        ("questions", list(asked.map(|question| quote(&question.id)))),
     ])
 }
 
@@ -261,69 +248,30 @@ fn screen(bytes: &[u8]) -> String {
     bytes.split(|byte| *byte == b'\n').map(|line| scene::notation(line.strip_suffix(b"\r").unwrap_or(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// Data for a script in the page.
-enum Json<'a> {
-    Null,
-    Number(i64),
-    Text(String),
-    /// JSON already.
-    Raw(String),
-    List(Vec<Json<'a>>),
-    Map(Vec<(&'a str, Json<'a>)>),
+/// A list in JSON of items that are JSON already.
+fn list(items: impl IntoIterator<Item = String>) -> String {
+    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(","))
 }
 
-impl<'a> Json<'a> {
-    fn text(text: &str) -> Json<'a> {
-        Json::Text(text.to_owned())
-    }
-
-    fn list<T>(items: impl IntoIterator<Item = T>, json: impl FnMut(T) -> Json<'a>) -> Json<'a> {
-        Json::List(items.into_iter().map(json).collect())
-    }
-
-    fn map<const N: usize>(entries: [(&'a str, Json<'a>); N]) -> Json<'a> {
-        Json::Map(entries.into())
-    }
-}
-
-impl fmt::Display for Json<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Json::Null => f.write_str("null"),
-            Json::Number(number) => write!(f, "{number}"),
-            Json::Text(text) => quote(text, f),
-            Json::Raw(json) => f.write_str(json),
-            Json::List(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if index == 0 { '[' } else { ',' })?;
-                }
-                f.write_str(if items.is_empty() { "[]" } else { "]" })
-            }
-            Json::Map(entries) => {
-                for (index, (key, value)) in entries.iter().enumerate() {
-                    f.write_char(if index == 0 { '{' } else { ',' })?;
-                    quote(key, f)?;
-                    write!(f, ":{value}")?;
-                }
-                f.write_str(if entries.is_empty() { "{}" } else { "}" })
-            }
-        }
-    }
+/// The same with a name for each.
+fn map<'a>(entries: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let entries: Vec<String> = entries.into_iter().map(|(name, json)| format!("{}:{json}", quote(name))).collect();
+    format!("{{{}}}", entries.join(","))
 }
 
 /// A text in quotes; with no `<` in it, nothing can end the script that it is in.
-fn quote(text: &str, f: &mut fmt::Formatter) -> fmt::Result {
-    f.write_char('"')?;
+fn quote(text: &str) -> String {
+    let mut json = "\"".to_owned();
     for c in text.chars() {
         match c {
-            '"' | '\\' => write!(f, "\\{c}")?,
-            '\n' => f.write_str("\\n")?,
-            '<' | '\u{2028}' | '\u{2029}' => write!(f, "\\u{:04x}", u32::from(c))?,
-            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
-            c => f.write_char(c)?,
+            '"' | '\\' => json.extend(['\\', c]),
+            '\n' => json += "\\n",
+            '<' | '\u{2028}' | '\u{2029}' => json += &format!("\\u{:04x}", u32::from(c)),
+            c if c.is_control() => json += &format!("\\u{:04x}", u32::from(c)),
+            c => json.push(c),
         }
     }
-    f.write_char('"')
+    json + "\""
 }
 
 #[cfg(test)]
@@ -332,7 +280,7 @@ mod tests {
 
     #[test]
     fn data_cannot_leave_its_script() {
-        let data = Json::map([("a", Json::list(["</script><!--", "\"\\\n\u{1b}\u{e9}"], Json::text)), ("b", Json::List(vec![])), ("c", Json::Null), ("d", Json::Number(-1))]);
-        assert_eq!(data.to_string(), r#"{"a":["\u003c/script>\u003c!--","\"\\\n\u001bé"],"b":[],"c":null,"d":-1}"#);
+        let data = map([("a", list(["</script><!--", "\"\\\n\u{1b}\u{e9}"].map(quote))), ("b", list([]))]);
+        assert_eq!(data, r#"{"a":["\u003c/script>\u003c!--","\"\\\n\u001bé"],"b":[]}"#);
     }
 }
