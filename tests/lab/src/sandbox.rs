@@ -83,28 +83,32 @@ impl Isolation {
 
 /// Why namespaces do not work here, if they do not: the whole of what a scene needs is tried in a child.
 pub fn refusal() -> Option<String> {
-    let try_it = || -> Result<Option<String>> {
-        let (mut from_child, to_parent) = io::pipe()?;
-        // SAFETY: the child has this thread alone, and ends without returning.
-        match unsafe { fork() }.context("cannot start a process")? {
-            ForkResult::Child => {
-                drop(from_child);
-                let tried = enter_namespaces().and_then(|()| new_network()).and_then(|()| bind_mount("/var/tmp", "/tmp"));
-                let why = tried.err().map(|error| format!("{error:#}")).unwrap_or_default();
-                let status = libc::c_int::from((&to_parent).write_all(why.as_bytes()).is_err());
-                // SAFETY: nothing of the parent's is to be run in the child.
-                unsafe { libc::_exit(status) }
-            }
-            ForkResult::Parent { child } => {
-                drop(to_parent);
-                let mut why = String::new();
-                from_child.read_to_string(&mut why)?;
-                let is_done = waitpid(child, None)? == WaitStatus::Exited(child, 0);
-                Ok(if !why.is_empty() { Some(why) } else { (!is_done).then(|| "the process that tried them was killed".to_owned()) })
-            }
+    let try_all = || enter_namespaces().and_then(|()| new_network()).and_then(|()| bind_mount("/var/tmp", "/tmp")).map(|()| String::new());
+    let tried = in_child("the process that tried them was killed", try_all).and_then(|outcome| outcome());
+    tried.err().map(|error| format!("{error:#}"))
+}
+
+/// Starts a child that does this work; what is returned waits for its outcome, or says that it was `killed`.
+pub fn in_child(killed: &'static str, work: impl FnOnce() -> Result<String>) -> Result<impl FnOnce() -> Result<String>> {
+    let (mut from_child, mut to_parent) = io::pipe()?;
+    // SAFETY: the child has this thread alone, and ends without returning.
+    match unsafe { fork() }.context("cannot start a process")? {
+        ForkResult::Child => {
+            let (text, status) = work().map_or_else(|error| (format!("{error:#}"), 1), |text| (text, 0));
+            let status = if to_parent.write_all(text.as_bytes()).is_ok() { status } else { 2 };
+            // SAFETY: nothing of the parent's is to be run in the child.
+            unsafe { libc::_exit(status) }
         }
-    };
-    try_it().unwrap_or_else(|error| Some(format!("{error:#}")))
+        ForkResult::Parent { child } => Ok(move || {
+            let mut text = String::new();
+            from_child.read_to_string(&mut text)?;
+            match waitpid(child, None)? {
+                WaitStatus::Exited(_, 0) => Ok(text),
+                WaitStatus::Exited(_, 1) => bail!(text),
+                _ => bail!(killed),
+            }
+        }),
+    }
 }
 
 /// A user namespace if we need one, then a mount namespace whose mounts stay in it.

@@ -3,18 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
 use std::num::NonZero;
 use std::path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail};
-use nix::libc;
+use anyhow::{Context, Result, bail};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
 
 use super::read::{c_file, is_fix};
 use super::replay::{choose, introduction};
@@ -22,7 +18,7 @@ use lab::args::{Args, Long, Value, text, unexpected};
 use lab::mask::fold;
 use lab::programs::{self, Builds, Profile, Program, root};
 use lab::questions::{self, Language, Question};
-use lab::sandbox::{self, Isolation};
+use lab::sandbox::{self, Isolation, in_child};
 use lab::scene::{self, Scene};
 use lab::sequence::{self, Kind, Sequence, What};
 use lab::sources;
@@ -87,8 +83,10 @@ pub fn run(mut args: Args) -> Result<()> {
         questions.entry(&question.id).or_insert_with(Vec::new).push(question);
         questions
     });
-    let questions = questions.into_iter().map(|(id, twins)| (id, list(twins.iter().map(|question| list([quote(&question.text), quote(&question.answer)])))));
-    let data = map([("lang", quote(if language == Language::Chinese { "zh" } else { "en" })), ("programs", map(sources)), ("questions", map(questions)), ("parts", list(parts))]);
+    let pair = |question: &Question| list([quote(&question.text), quote(&question.answer)]);
+    let questions = map(questions.into_iter().map(|(id, twins)| (id, list(twins.into_iter().map(pair)))));
+    let lang = quote(if language == Language::Chinese { "zh" } else { "en" });
+    let data = map([("lang", lang), ("programs", map(sources)), ("questions", questions), ("parts", list(parts))]);
     fs::write(&output, html(&data)).with_context(|| format!("cannot write {}", output.display()))?;
     lab::print(&format!("{}\n", output.display()));
     if open {
@@ -116,31 +114,13 @@ fn tell_all(scenes: &[Scene], builds: &Builds, questions: &[Question], namespace
     if processes == 1 || !namespaces || sandbox::refusal().is_some() {
         return Ok(vec![part(Isolation::enter(namespaces), 0, 1)?]);
     }
-    let mut children = Vec::new();
-    for nth in 0..processes {
-        let (from_child, mut to_parent) = io::pipe()?;
-        // SAFETY: this process has one thread, and the child ends without returning.
-        match unsafe { fork() }.context("cannot start a process")? {
-            ForkResult::Child => {
-                let told = set_pdeathsig(Signal::SIGTERM).map_err(Into::into).and_then(|()| part(Isolation::enter(true), nth, processes));
-                let (text, status) = told.map_or_else(|error| (format!("{error:#}"), 1), |text| (text, 0));
-                let status = if to_parent.write_all(text.as_bytes()).is_ok() { status } else { 2 };
-                // SAFETY: nothing of the parent's is to be run in the child.
-                unsafe { libc::_exit(status) }
-            }
-            ForkResult::Parent { child } => children.push((child, from_child)),
-        }
-    }
-    let mut parts = Vec::new();
-    for (child, mut from_child) in children {
-        let mut text = String::new();
-        from_child.read_to_string(&mut text)?;
-        parts.push(match waitpid(child, None)? {
-            WaitStatus::Exited(_, 0) => Ok(text),
-            WaitStatus::Exited(_, 1) => Err(anyhow!(text)),
-            _ => Err(anyhow!("a process that plays scenes was killed")),
-        });
-    }
+    let play = |nth: usize| {
+        set_pdeathsig(Signal::SIGTERM)?;
+        part(Isolation::enter(true), nth, processes)
+    };
+    let children = (0..processes).map(|nth| in_child("a process that plays scenes was killed", move || play(nth)));
+    let children = children.collect::<Result<Vec<_>>>()?;
+    let parts: Vec<Result<String>> = children.into_iter().map(|outcome| outcome()).collect();
     // All have ended, whatever became of one.
     parts.into_iter().collect()
 }
@@ -228,6 +208,7 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
         let sockets = list(rest.sockets.iter().map(|socket| texts.place(socket.to_string())));
         list([rest.before.to_string(), rest.column.to_string(), sockets])
     }));
+    let columns = sequence.columns.iter().map(|column| list([quote(&column.who), quote(&column.program), column.terminal.to_string()]));
     let asked = all.iter().filter(|question| question.language == Language::English && question.scenes.contains(&scene.name));
     map([
         ("order", order.to_string()),
@@ -235,7 +216,7 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
         ("place", quote(&scene.at(&scene.steps[0]))),
         ("title", list([quote(&english.0), quote(&chinese.0)])),
         ("intro", list([quote(&english.1), quote(&chinese.1)])),
-        ("columns", list(sequence.columns.iter().map(|column| list([quote(&column.who), quote(&column.program), column.terminal.to_string()])))),
+        ("columns", list(columns)),
         ("steps", steps),
         ("arrows", arrows),
         ("rests", rests),
