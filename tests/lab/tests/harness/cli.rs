@@ -70,7 +70,7 @@ fn said(stderr: &[u8]) -> String {
 }
 
 /// Its one line of complaint.
-fn complaint(output: &Output) -> String {
+pub fn complaint(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = said(&output.stderr);
     assert_eq!(text.lines().count(), 1, "{text}");

@@ -17,6 +17,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, sock
 use nix::unistd::getuid;
 use tempfile::TempDir;
 
+use crate::cli::complaint;
 use crate::support::{self, Builds, Machine};
 
 const NOBODY: u32 = 65534;
@@ -84,15 +85,11 @@ fn refused(options: &[&str], why: &str, as_root: bool, ports: &Path) -> Result<(
     }
     let output = support::output(&mut command)?;
     let text = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("it does not play: {text}").into());
-    }
+    assert!(output.status.success(), "it does not play: {text}");
     let expected = format!("lab: no namespaces here ({why}");
     // strace has a line of its own on what it was asked for.
     let said: Vec<&str> = text.lines().filter(|line| !line.starts_with("strace: ")).collect();
-    if said.len() != 1 || !said[0].starts_with(&expected) {
-        return Err(format!("not one line that begins with '{expected}', but: {text}").into());
-    }
+    assert!(said.len() == 1 && said[0].starts_with(&expected), "not one line that begins with '{expected}', but: {text}");
     Ok(())
 }
 
@@ -116,13 +113,10 @@ fn replay(lab: &Path, ports: &Path, scene: &str) -> Command {
     command
 }
 
-fn complaint(command: &mut Command) -> Result<String, Failed> {
-    let output = support::output(command)?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.code() != Some(1) || text.lines().count() != 1 {
-        return Err(format!("not one line and status 1, but {}: {text}", output.status).into());
-    }
-    Ok(text)
+/// An empty folder in place of another.
+fn cover(path: &str) -> io::Result<()> {
+    let nothing: Option<&str> = None;
+    Ok(mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), nothing)?)
 }
 
 /// A socket on port 43211 that an exec does not close.
@@ -133,18 +127,15 @@ fn take_port() -> nix::Result<RawFd> {
 }
 
 fn a_taken_port_is_named(ports: &Path) -> Result<(), Failed> {
-    let text = complaint(apart(&mut replay(Path::new(env!("CARGO_BIN_EXE_lab")), ports, "two-clients"), || Ok(take_port().map(drop)?)))?;
+    let mut command = replay(Path::new(env!("CARGO_BIN_EXE_lab")), ports, "two-clients");
+    let text = complaint(&support::output(apart(&mut command, || Ok(take_port().map(drop)?)))?);
     assert!(text.starts_with("lab: UDP port 43211 is taken by lab (pid "), "{text}");
     assert!(text.ends_with("); end it, or run where lab may use network namespaces\n"), "{text}");
     Ok(())
 }
 
 fn a_path_in_the_way_is_named(ports: &Path) -> Result<(), Failed> {
-    let folder_in_the_way = || -> io::Result<()> {
-        let nothing: Option<&str> = None;
-        mount(Some("tmpfs"), "/tmp", Some("tmpfs"), MsFlags::empty(), nothing)?;
-        fs::create_dir("/tmp/unix_udp_client")
-    };
+    let folder_in_the_way = || cover("/tmp").and_then(|()| fs::create_dir("/tmp/unix_udp_client"));
     // All that is needed, where it is not hidden, should this checkout be in /tmp.
     let copy = TempDir::new_in("/var/tmp")?;
     for name in ["unix30_udp_server", "unix30_udp_client", "udpclient"] {
@@ -157,7 +148,7 @@ fn a_path_in_the_way_is_named(ports: &Path) -> Result<(), Failed> {
         fs::write(&file, text_of(scene))?;
         Ok(replay(&lab, copy.path(), &file.to_string_lossy()))
     };
-    let text = complaint(apart(&mut replay("path-datagram")?, folder_in_the_way))?;
+    let text = complaint(&support::output(apart(&mut replay("path-datagram")?, folder_in_the_way))?);
     assert_eq!(text, "lab: /tmp/unix_udp_client is a folder and in the way of unix30_udp_server; remove it, or run where lab may use mount namespaces\n");
     let other = support::output(apart(&mut replay("udpclient-usage")?, folder_in_the_way))?;
     assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stderr));
@@ -169,15 +160,8 @@ fn left_sockets_are_removed(ports: &Path) -> Result<(), Failed> {
     let script = "\"$1\" replay upper-alone --pause 0 --no-namespaces --programs \"$2\" >/dev/null && ls /var/tmp";
     let mut command = support::command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports);
-    let empty_folder = || -> io::Result<()> {
-        let nothing: Option<&str> = None;
-        Ok(mount(Some("tmpfs"), "/var/tmp", Some("tmpfs"), MsFlags::empty(), nothing)?)
-    };
-    let output = support::output(apart(&mut command, empty_folder))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() || !text.is_empty() {
-        return Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into());
-    }
+    let output = support::output(apart(&mut command, || cover("/var/tmp")))?;
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     Ok(())
 }
 
@@ -192,8 +176,6 @@ fn labs_take_turns(ports: &Path) -> Result<(), Failed> {
     let mut command = support::command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_lab")]).arg(ports).arg(one.path()).arg(two.path());
     let output = support::output(apart(&mut command, || Ok(())))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-    }
+    assert!(output.status.success(), "{output:?}");
     Ok(())
 }
