@@ -153,10 +153,6 @@ mod tests {
         names.iter().map(|name| (*name).into()).collect()
     }
 
-    fn texts(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
     const C: [&str; 4] = ["socket(AF_INET) = 3", "bind(3, 16) = 0", "close(3) = 0", "+++ exited with 0 +++"];
 
     #[test]
@@ -176,48 +172,51 @@ mod tests {
     }
 
     #[test]
-    fn a_parting_is_held_to_what_the_scene_says() {
-        let port = lines(&[C[0], "write(2) = 1", "exit_group(1) = ?"]);
-        let part = |c: &str, port: &str| Some(Divergence::Defined { differs: Vec::new(), then: Some((c.into(), port.into())) });
-        assert_eq!(judge(&lines(&C), &port, part("bind", "write").as_ref()), None);
-        assert_eq!(judge(&lines(&C), &port, part("close or bind", "write").as_ref()), None);
-        assert!(judge(&lines(&C), &port, part("close", "write").as_ref()).is_some());
-        assert!(judge(&lines(&C), &port, part("bind", "close").as_ref()).is_some());
-        assert!(judge(&lines(&C), &lines(&C), part("bind", "write").as_ref()).is_some());
-        assert_eq!(judge(&lines(&C), &lines(&C), Some(&Divergence::Undefined)), None);
-        assert_eq!(up_to_divergence(lines(&C), &port, part("bind", "write").as_ref()), lines(&C[..2]));
-        assert!(up_to_divergence(lines(&C), &port, Some(&Divergence::Undefined)).is_empty());
-        assert_eq!(up_to_divergence(lines(&C), &lines(&C), Some(&Divergence::Undefined)), lines(&C));
-    }
-
-    #[test]
-    fn a_difference_is_held_to_the_call_that_the_scene_names() {
-        let port = lines(&[C[0], "bind(3, 110) = 0", C[2], C[3]]);
-        let differs = |calls: &[&str]| Some(Divergence::Defined { differs: texts(calls), then: None });
-        assert_eq!(judge(&lines(&C), &port, differs(&["bind"]).as_ref()), None);
-        assert!(judge(&lines(&C), &port, differs(&["close"]).as_ref()).is_some());
-        assert!(judge(&lines(&C), &lines(&C), differs(&["bind"]).as_ref()).is_some());
-        let without_close = lines(&[C[0], "bind(3, 110) = 0", C[3]]);
-        assert!(judge(&lines(&C), &without_close, differs(&["bind"]).as_ref()).is_some());
-        assert_eq!(judge(&lines(&C), &without_close, differs(&["bind", "close"]).as_ref()), None);
-        // By a text in their lines.
-        assert_eq!(judge(&lines(&C), &port, differs(&["bind (3, 1"]).as_ref()), None);
-        assert!(judge(&lines(&C), &port, differs(&["bind (3, 16"]).as_ref()).is_some());
-    }
-
-    #[test]
-    fn a_difference_may_come_before_the_parting() {
-        let port = lines(&[C[0], "setsockopt(3) = 0", C[1], "write(2) = 1", "exit_group(1) = ?"]);
-        let part = |differs: &[&str], c: &str, port: &str| Some(Divergence::Defined { differs: texts(differs), then: Some((c.into(), port.into())) });
-        let said = part(&["setsockopt"], "close", "write");
-        assert_eq!(judge(&lines(&C), &port, said.as_ref()), None);
-        assert_eq!(up_to_divergence(lines(&C), &port, said.as_ref()), lines(&C[..3]));
-        assert_eq!(judge(&lines(&C[..3]), &port, said.as_ref()), None);
-        assert!(judge(&lines(&C), &port, part(&["setsockopt"], "bind", "write").as_ref()).is_some());
-        assert!(judge(&lines(&C), &port, part(&[], "close", "write").as_ref()).is_some());
-        let port = lines(&[C[0], "setsockopt(3) = 0", C[1], C[2], C[3]]);
-        let text = judge(&lines(&C), &port, said.as_ref()).unwrap();
+    fn a_difference_is_held_to_what_the_scene_says() {
+        let parts = [C[0], "write(2) = 1", "exit_group(1) = ?"];
+        let parts_later = [C[0], "setsockopt(3) = 0", C[1], "write(2) = 1", "exit_group(1) = ?"];
+        let does_not_part = [C[0], "setsockopt(3) = 0", C[1], C[2], C[3]];
+        let other_bind = [C[0], "bind(3, 110) = 0", C[2], C[3]];
+        let without_close = [C[0], "bind(3, 110) = 0", C[3]];
+        for (port, said, is_so) in [
+            (&parts[..], "in C: bind, here: write", true),
+            (&parts, "in C: close or bind, here: write", true),
+            (&parts, "in C: close, here: write", false),
+            (&parts, "in C: bind, here: close", false),
+            (&C, "in C: bind, here: write", false),
+            (&C, "in C: undefined", true),
+            (&other_bind, "differs: bind", true),
+            (&other_bind, "differs: close", false),
+            (&C, "differs: bind", false),
+            (&without_close, "differs: bind", false),
+            (&without_close, "differs: bind, close", true),
+            // By a text in their lines.
+            (&other_bind, "differs: bind 1", true),
+            (&other_bind, "differs: bind 16", false),
+            (&parts_later, "differs: setsockopt; in C: close, here: write", true),
+            (&parts_later, "differs: setsockopt; in C: bind, here: write", false),
+            (&parts_later, "in C: close, here: write", false),
+            (&does_not_part, "differs: setsockopt; in C: close, here: write", false),
+        ] {
+            let said: Divergence = said.parse().unwrap();
+            assert_eq!(judge(&lines(&C), &lines(port), Some(&said)).is_none(), is_so, "{port:?}: {said}");
+        }
+        let said = "differs: setsockopt; in C: close, here: write".parse().unwrap();
+        let text = judge(&lines(&C), &lines(&does_not_part), Some(&said)).unwrap();
         assert_eq!(text, "the traces do not differ, but the scene says 'differs: setsockopt; in C: close, here: write'");
+    }
+
+    #[test]
+    fn c_is_compared_up_to_where_it_parts() {
+        let parts = [C[0], "setsockopt(3) = 0", C[1], "write(2) = 1", "exit_group(1) = ?"];
+        for (port, said, len) in
+            [(&parts[..], "differs: setsockopt; in C: close, here: write", 3), (&[C[0], parts[3]], "in C: bind, here: write", 2), (&parts, "in C: undefined", 0), (&C, "in C: undefined", 4)]
+        {
+            let said: Divergence = said.parse().unwrap();
+            let c = up_to_divergence(lines(&C), &lines(port), Some(&said));
+            assert_eq!(c, lines(&C[..len]));
+            assert!(len == 0 || judge(&c, &lines(port), Some(&said)).is_none(), "{said}");
+        }
     }
 
     #[test]

@@ -232,6 +232,29 @@ impl fmt::Display for Divergence {
     }
 }
 
+impl FromStr for Divergence {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Divergence> {
+        if text == "in C: undefined" {
+            return Ok(Divergence::Undefined);
+        }
+        let (differs, rest) = match text.strip_prefix("differs: ") {
+            Some(text) => {
+                let (calls, rest) = text.split_once("; ").map_or((text, None), |(calls, rest)| (calls, Some(rest)));
+                (calls.split(", ").map(str::to_owned).collect(), rest)
+            }
+            None => (Vec::new(), Some(text)),
+        };
+        let then = match rest.map(|rest| rest.strip_prefix("in C: ").and_then(|text| text.split_once(", here: "))) {
+            Some(None) => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS', both with '; ' between, or 'in C: undefined'"),
+            Some(Some((c, port))) => Some((c.to_owned(), port.to_owned())),
+            None => None,
+        };
+        Ok(Divergence::Defined { differs, then })
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
         Text(text.to_owned())
@@ -445,29 +468,10 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
             ensure!(rest.parse::<u8>().is_ok() || Signal::from_str(&rest).is_ok(), "'{rest}' is neither an exit status nor a signal");
             Action::End(rest)
         }
-        "!" => Action::Diverge(parse_divergence(&rest)?),
+        "!" => Action::Diverge(rest.parse()?),
         _ => bail!("'{sign}' is not the sign of a step: $ < > @ % ^C ^D ^Z = !"),
     };
     Ok(Step { line: number, actor: actor.to_owned(), text: text.to_owned(), action })
-}
-
-fn parse_divergence(text: &str) -> Result<Divergence> {
-    if text == "in C: undefined" {
-        return Ok(Divergence::Undefined);
-    }
-    let (differs, rest) = match text.strip_prefix("differs: ") {
-        Some(text) => {
-            let (calls, rest) = text.split_once("; ").map_or((text, None), |(calls, rest)| (calls, Some(rest)));
-            (calls.split(", ").map(str::to_owned).collect(), rest)
-        }
-        None => (Vec::new(), Some(text)),
-    };
-    let then = match rest.map(|rest| rest.strip_prefix("in C: ").and_then(|text| text.split_once(", here: "))) {
-        Some(None) => bail!("'!' is followed by 'in C: CALL, here: CALL', 'differs: CALLS', both with '; ' between, or 'in C: undefined'"),
-        Some(Some((c, port))) => Some((c.to_owned(), port.to_owned())),
-        None => None,
-    };
-    Ok(Divergence::Defined { differs, then })
 }
 
 fn parse_command(text: &str) -> Result<Command> {
