@@ -9,8 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub struct Row {
     pub local: SocketAddr,
     pub remote: SocketAddr,
-    /// A number of [`STATES`], from 1.
-    pub state: usize,
+    pub state: &'static str,
     /// Bytes or connections that wait to be sent and to be received.
     pub tx: u32,
     pub rx: u32,
@@ -19,13 +18,7 @@ pub struct Row {
 
 /// The kernel's names of the states of a TCP socket, without `TCP_`. UDP uses two: ESTABLISHED once it is
 /// connected, and CLOSE.
-pub const STATES: [&str; 12] = ["ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"];
-
-impl Row {
-    pub fn state_name(&self) -> &'static str {
-        STATES.get(self.state.wrapping_sub(1)).copied().unwrap_or("?")
-    }
-}
+const STATES: [&str; 12] = ["ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"];
 
 /// The rows of a table in `/proc/PID/net`, by its name: `tcp`, `tcp6`, `udp` or `udp6`.
 ///
@@ -43,7 +36,8 @@ fn row(line: &str) -> Option<Row> {
     let &[_, local, remote, state, queues, _, _, _, _, inode, ..] = cells.as_slice() else { return None };
     let (tx, rx) = queues.split_once(':')?;
     let hex = |text| u32::from_str_radix(text, 16).ok();
-    Some(Row { local: address(local)?, remote: address(remote)?, state: hex(state)? as usize, tx: hex(tx)?, rx: hex(rx)?, inode: inode.parse().ok()? })
+    let state = STATES.get((hex(state)? as usize).wrapping_sub(1)).copied().unwrap_or("?");
+    Some(Row { local: address(local)?, remote: address(remote)?, state, tx: hex(tx)?, rx: hex(rx)?, inode: inode.parse().ok()? })
 }
 
 /// `0100007F:A8CB`: the address in words as they lie in memory, the port as a number.
@@ -126,8 +120,8 @@ mod tests {
     #[cfg(target_endian = "little")]
     fn a_row_of_a_table_is_read() {
         let line = "   0: 0100007F:A8CB 00000000:0000 0A 00000001:0000000F 00:00000000 00000000  1000        0 3190 1 0000000000000000 100 0 0 10 0";
-        let expected = Row { local: "127.0.0.1:43211".parse().unwrap(), remote: "0.0.0.0:0".parse().unwrap(), state: 10, tx: 1, rx: 15, inode: 3190 };
-        assert_eq!((row(line), expected.state_name()), (Some(expected), "LISTEN"));
+        let expected = Row { local: "127.0.0.1:43211".parse().unwrap(), remote: "0.0.0.0:0".parse().unwrap(), state: "LISTEN", tx: 1, rx: 15, inode: 3190 };
+        assert_eq!(row(line), Some(expected));
         assert_eq!(address("00000000000000000000000001000000:0050"), Some("[::1]:80".parse().unwrap()));
         assert_eq!(row("  sl  local_address rem_address   st tx_queue rx_queue"), None);
     }

@@ -58,7 +58,7 @@ pub fn forget(port: u16) -> Result<()> {
 /// The local and the remote address of each.
 fn kept(port: u16) -> Vec<(SocketAddr, SocketAddr)> {
     let rows = proc::table("self", "tcp").unwrap_or_default().into_iter();
-    let kept = rows.filter(|row| row.state_name() == "TIME_WAIT" && row.local.port() == port && row.remote.ip().is_loopback());
+    let kept = rows.filter(|row| row.state == "TIME_WAIT" && row.local.port() == port && row.remote.ip().is_loopback());
     kept.map(|row| (row.local, row.remote)).collect()
 }
 
