@@ -3,16 +3,16 @@
 //! Memcheck sees bytes without a value, on their way to a peer too, and wrong use of the heap. On
 //! the stack it does not see where one buffer ends and the next begins; AddressSanitizer does.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use regex_lite::Regex;
 
 use crate::args::one_of;
 use crate::scene::Scene;
+use crate::trace;
 
 /// What watches the programs' memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,16 +63,7 @@ impl Tool {
     ///
     /// If they cannot be read.
     pub fn read(self, log: &Path) -> Result<Vec<String>> {
-        let folder = log.parent().context("a log is in a folder")?;
-        let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
-        let mut findings = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                findings.extend(self.findings(&String::from_utf8_lossy(&fs::read(entry.path())?)));
-            }
-        }
-        Ok(findings)
+        Ok(trace::logs(log)?.iter().flat_map(|(_, text)| self.findings(text)).collect())
     }
 
     /// What it found in a process, in its log's text: a line for each finding.
@@ -99,6 +90,8 @@ pub fn can_watch(scene: &Scene) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

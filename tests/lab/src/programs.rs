@@ -258,32 +258,40 @@ fn host() -> Result<String> {
 
 /// Finds these programs under `folder`, at any depth, by file name; those that are there.
 ///
-/// This workspace's own folder is passed over, should it lie there: its binaries are the ports.
-///
 /// # Errors
 ///
 /// If the folder cannot be read.
 pub fn look_for(folder: &Path, names: &[&str]) -> Result<Binaries> {
     let mut binaries = Binaries::new();
-    let mut folders = vec![folder.to_owned()];
+    for path in files(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if names.contains(&name.as_str()) && is_executable(&path) {
+            // Absolute: we change our working folder.
+            binaries.entry(name).or_insert(path::absolute(path)?);
+        }
+    }
+    Ok(binaries)
+}
+
+/// What is no folder under this folder, at any depth. This workspace's own folder is passed over, should it lie
+/// there: its binaries are the ports.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
         if next.canonicalize().is_ok_and(|path| path == root()) && next != folder {
             continue;
         }
-        let entries = next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))?;
-        for entry in entries {
+        for entry in next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))? {
             let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() && names.contains(&name.as_str()) && is_executable(&entry.path()) {
-                // Absolute: we change our working folder.
-                binaries.entry(name).or_insert(path::absolute(entry.path())?);
-            }
+            let list = if entry.file_type()?.is_dir() { &mut folders } else { &mut files };
+            list.push(entry.path());
         }
     }
-    Ok(binaries)
+    Ok(files)
 }
 
 /// Finds these programs as [`look_for`] does, all of them.
@@ -324,7 +332,7 @@ pub fn missing(binaries: &Binaries, names: &[&str]) -> Option<String> {
 
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|data| data.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -166,15 +166,8 @@ pub fn tells_of_stop(log: &Path, pid: u32) -> bool {
 /// The texts of the traces, that of the process that was started first, then the others in the order
 /// of their numbers, once each has its last line.
 fn texts(log: &Path) -> Result<Option<Vec<String>>> {
-    let folder = log.parent().context("a log lies in a folder")?;
-    let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
-    let mut texts = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if let Some(pid) = entry.file_name().to_string_lossy().strip_prefix(&prefix).and_then(|pid| pid.parse::<u32>().ok()) {
-            texts.push((pid, fs::read_to_string(entry.path())?));
-        }
-    }
+    let logs = logs(log)?.into_iter();
+    let mut texts: Vec<(u32, String)> = logs.filter_map(|(pid, text)| Some((pid.parse().ok()?, text))).collect();
     // Numbers start over at the highest: a child can have a lower one than its parent.
     texts.sort_by_key(|(pid, text)| (!timed(text).1.starts_with("execve("), *pid));
     let is_whole = |text: &str| !text.contains(FRAME) || !last(text).starts_with("+++ exited") || text.lines().next_back().is_some_and(|line| line.starts_with(FRAME));
@@ -183,6 +176,24 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
         return Ok(None);
     }
     Ok(Some(texts.into_iter().map(|(_, text)| text).collect()))
+}
+
+/// The files of a log: what each has after `log` and a dot in its name, and its text.
+///
+/// # Errors
+///
+/// If they cannot be read.
+pub fn logs(log: &Path) -> Result<Vec<(String, String)>> {
+    let folder = log.parent().context("a log lies in a folder")?;
+    let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if let Some(suffix) = entry.file_name().to_string_lossy().strip_prefix(&prefix) {
+            logs.push((suffix.to_owned(), String::from_utf8_lossy(&fs::read(entry.path())?).into_owned()));
+        }
+    }
+    Ok(logs)
 }
 
 /// The last line that tells of no stack, without its time.

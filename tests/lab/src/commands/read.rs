@@ -147,18 +147,9 @@ fn calls(program: &Program, name: &str) -> Result<BTreeMap<u32, Vec<(String, usi
 /// The text of the program's C file somewhere under `folder`.
 pub fn c_file(folder: &Path, program: &Program) -> Result<String> {
     let name = format!("{}.c", program.name);
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in next.read_dir().with_context(|| format!("cannot read the folder {}", next.display()))? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else if entry.file_name() == *name {
-                return fs::read_to_string(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()));
-            }
-        }
-    }
-    bail!("no file {name} under {}", folder.display())
+    let files = programs::files(folder)?;
+    let file = files.iter().find(|path| path.ends_with(&name)).with_context(|| format!("no file {name} under {}", folder.display()))?;
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// A line of code in rows of so many columns; those after the first are indented by four more.
