@@ -18,9 +18,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::SockaddrIn;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getgid, getuid};
 
@@ -150,23 +152,22 @@ fn bind_mount(from: &str, to: &str) -> Result<()> {
 /// any machine on a network has one.
 fn loopback_up() -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
-    let result = |result: libc::c_int| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
     let mut name = [b'l' as libc::c_char, b'o' as libc::c_char, 0];
-    let everyone = libc::sockaddr_in { sin_family: libc::AF_INET as libc::sa_family_t, sin_port: 0, sin_addr: libc::in_addr { s_addr: libc::INADDR_BROADCAST }, sin_zero: [0; 8] };
+    let everyone = libc::sockaddr_in::from(SockaddrIn::new(255, 255, 255, 255, 0));
     // SAFETY: both structs are valid when zeroed, and the ioctls read and write them alone.
     unsafe {
         let mut request: libc::ifreq = std::mem::zeroed();
         request.ifr_name[..name.len()].copy_from_slice(&name);
-        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request))?;
+        Errno::result(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request))?;
         request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
-        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request))?;
+        Errno::result(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request))?;
 
         let mut route: libc::rtentry = std::mem::zeroed();
         route.rt_dst = std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(everyone);
         route.rt_genmask = route.rt_dst;
         route.rt_flags = libc::RTF_UP | libc::RTF_HOST;
         route.rt_dev = name.as_mut_ptr();
-        result(libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &route))?;
+        Errno::result(libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &route))?;
     }
     Ok(())
 }
@@ -186,11 +187,10 @@ impl Isolation {
 /// The place of one scene; dropping it clears it away. While there is one, the signals that ask us
 /// to end are [noted](signals) only.
 pub struct Sandbox {
-    // Dropped in this order: nothing under a cover is in use when it goes.
-    _covers: Vec<Cover>,
     _turn: Option<UnixDatagram>,
     _folder: Folder,
-    /// The sockets of this kind that were there before, where programs leave theirs among everyone's.
+    /// The sockets of this kind that were there before, where programs leave theirs among everyone's; `None` if
+    /// our folders cover everyone's.
     before: Option<Vec<PathBuf>>,
 }
 
@@ -237,17 +237,16 @@ impl Sandbox {
         fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
-        let covers = match isolation {
-            Isolation::Namespaces => COVERED.iter().map(|(path, name)| Cover::new(path, name)).collect::<Result<_>>()?,
-            Isolation::Turns => Vec::new(),
-        };
+        let before = turn.is_some().then(shared_sockets);
+        if before.is_none() {
+            COVERED.iter().try_for_each(|(path, name)| cover(path, name))?;
+        }
         if !folder.path().exists() {
             // strace reads the programs by their paths.
             fs::create_dir_all(folder.path())?;
             bind_mount(".", &folder.path().to_string_lossy())?;
         }
-        let before = turn.is_some().then(shared_sockets);
-        Ok(Sandbox { _covers: covers, _turn: turn, _folder: folder, before })
+        Ok(Sandbox { _turn: turn, _folder: folder, before })
     }
 }
 
@@ -255,9 +254,13 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // Out of the folder before it goes; "/" is always there.
         let _ = env::set_current_dir("/");
+        // What cannot be removed stays; a mount, to the end of our namespace, that is, of this process.
         if let Some(before) = &self.before {
-            // One that cannot be removed stays.
             shared_sockets().into_iter().filter(|path| !before.contains(path)).for_each(|path| drop(fs::remove_file(path)));
+        } else {
+            for (path, _) in COVERED {
+                let _ = umount2(path, MntFlags::MNT_DETACH);
+            }
         }
     }
 }
@@ -274,24 +277,11 @@ fn shared_sockets() -> Vec<PathBuf> {
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).map(|entry| entry.path()).filter(|path| is_theirs(path)).collect()
 }
 
-/// An empty folder in place of another, in our mount namespace.
-struct Cover(&'static str);
-
-impl Cover {
-    /// Covers `path` with a new folder of this name in the working folder.
-    fn new(path: &'static str, name: &str) -> Result<Cover> {
-        fs::create_dir(name)?;
-        fs::set_permissions(name, Permissions::from_mode(0o1777))?;
-        bind_mount(name, path)?;
-        Ok(Cover(path))
-    }
-}
-
-impl Drop for Cover {
-    fn drop(&mut self) {
-        // An error leaves the mount to the end of our namespace, that is, of this process.
-        let _ = umount2(self.0, MntFlags::MNT_DETACH);
-    }
+/// Covers `path` with a new folder of this name in the working folder, in our mount namespace.
+fn cover(path: &str, name: &str) -> Result<()> {
+    fs::create_dir(name)?;
+    fs::set_permissions(name, Permissions::from_mode(0o1777))?;
+    bind_mount(name, path)
 }
 
 /// Waits until no other scene is on this network: one at a time has this abstract name there, whoever
