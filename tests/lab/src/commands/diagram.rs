@@ -12,7 +12,7 @@ use lab::programs::{self, Builds, Profile};
 use lab::questions::Language;
 use lab::sandbox::Isolation;
 use lab::scene;
-use lab::sequence::{self, Kind, Sequence, Step, What};
+use lab::sequence::{self, Column, Kind, Sequence, Step, What};
 use lab::strace::{self, Stacks};
 use lab::terminal::columns;
 use lab::trace;
@@ -136,11 +136,9 @@ fn quote(bytes: &[u8]) -> String {
 
 fn to_mermaid(sequence: &Sequence, language: Language) -> String {
     let mut out = "sequenceDiagram\n".to_owned();
-    let kernel = if language == Language::Chinese { "内核" } else { "kernel" };
     let items = items(sequence, language);
     let name = |at: Option<usize>| at.map_or("kernel".to_owned(), |at| format!("p{at}"));
-    for at in with_kernel(sequence, &items) {
-        let title = at.map_or(kernel.to_owned(), |at| title(sequence, at, "<br/>"));
+    for (at, title) in lanes(sequence, &items, language, "<br/>") {
         let _ = writeln!(out, "    participant {} as {title}", name(at));
     }
     for item in &items {
@@ -159,19 +157,16 @@ fn to_mermaid(sequence: &Sequence, language: Language) -> String {
     out
 }
 
-/// The columns from left to right: the kernel is between the processes, if something begins or ends there.
-fn with_kernel(sequence: &Sequence, items: &[Item]) -> Vec<Option<usize>> {
-    let mut columns: Vec<Option<usize>> = (0..sequence.columns.len()).map(Some).collect();
+/// The columns from left to right, with their titles: the kernel is between the processes, if something begins or
+/// ends there.
+fn lanes(sequence: &Sequence, items: &[Item], language: Language, between: &str) -> Vec<(Option<usize>, String)> {
+    let title = |column: &Column| if column.who == column.program { column.who.clone() } else { format!("{}{between}{}", column.who, column.program) };
+    let mut lanes: Vec<_> = sequence.columns.iter().enumerate().map(|(at, column)| (Some(at), title(column))).collect();
     if items.iter().any(|item| matches!(item, Item::Arrow { from, to, .. } if from.is_none() || to.is_none())) {
-        columns.insert((columns.len() / 2).max(1), None);
+        let kernel = if language == Language::Chinese { "内核" } else { "kernel" };
+        lanes.insert((lanes.len() / 2).max(1), (None, kernel.to_owned()));
     }
-    columns
-}
-
-/// "client: udpclient"
-fn title(sequence: &Sequence, at: usize, between: &str) -> String {
-    let column = &sequence.columns[at];
-    if column.who == column.program { column.who.clone() } else { format!("{}{between}{}", column.who, column.program) }
+    lanes
 }
 
 /// What mermaid would read as its own signs, as it wants them.
@@ -188,8 +183,7 @@ fn escape(text: &str) -> String {
 /// The diagram for a terminal.
 fn to_text(sequence: &Sequence, language: Language) -> String {
     let items = items(sequence, language);
-    let kernel = if language == Language::Chinese { "内核" } else { "kernel" };
-    let lanes = with_kernel(sequence, &items);
+    let (lanes, titles): (Vec<Option<usize>>, Vec<String>) = lanes(sequence, &items, language, ": ").into_iter().unzip();
     let lane = |of: Option<usize>| lanes.iter().position(|lane| *lane == of).unwrap_or(0);
     // Each column has room for the longest text that begins at it.
     let width = |item: &Item| match item {
@@ -199,7 +193,6 @@ fn to_text(sequence: &Sequence, language: Language) -> String {
             (from.min(to), (columns(text) + 6).div_ceil(from.abs_diff(to).max(1)))
         }
     };
-    let titles: Vec<String> = lanes.iter().map(|at| at.map_or(kernel.to_owned(), |at| title(sequence, at, ": "))).collect();
     let mut widths: Vec<usize> = titles.iter().map(|title| columns(title) + 2).collect();
     for (lane, width) in items.iter().map(width) {
         widths[lane] = widths[lane].max(width);
