@@ -571,6 +571,8 @@ mod tests {
             ("server $ udpserver", "the end of server is missing"),
             ("server $ udpserver\nserver $ udpserver", "started again before its end"),
             ("server $ sudo udpserver", "sudo -u USER"),
+            ("server $ udpserver {NUL}", "'{NUL}' cannot be an argument"),
+            ("server $ udpserver {xff}", "'{xff}' cannot be an argument"),
             ("server $ udpserver\nserver % 3 udp", "'3 udp' is not a row"),
             ("server $ udpserver\nserver @ recvform", "'recvform' is none of the calls"),
             ("server $ udpserver\nserver = SIGSTOPP", "'SIGSTOPP' is neither an exit status nor a signal"),
@@ -621,15 +623,6 @@ mod tests {
         for text in ["a <", "a >> b", "a >&2", "a < b c", "< b", "a < b ''", "a < b \u{e4}"] {
             assert!(command(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn what_lab_is_told_stays_a_text() {
-        let words = |text: &str| parse_command(text).map(|command| command.words[1..].to_vec());
-        assert_eq!(words("udpclient {x*3}").unwrap(), ["xxx"]);
-        assert_eq!(words("lab sock {x*3} {NUL}").unwrap(), ["sock", "{x*3}", "{NUL}"]);
-        assert!(words("udpclient {NUL}").is_err());
-        assert!(words("udpclient {xff}").is_err());
     }
 
     #[test]

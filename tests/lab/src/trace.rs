@@ -241,31 +241,6 @@ fn without_padding(line: &str) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "\
-execve(\"./udpclient\", [\"./udpclient\"], 0x7ffe325cb350 /* 1 var */) = 0
-openat(AT_FDCWD, \"/etc/ld.so.cache\", O_RDONLY|O_CLOEXEC) = 3
-read(3, \"\\177ELF\", 832) = 832
-close(3)                                = 0
-socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
-brk(NULL)                               = 0x55ec88633000
-newfstatat(0, \"\", {st_mode=S_IFCHR|0620, ...}, AT_EMPTY_PATH) = 0
-read(0, \"a = b\\n\", 1024)                = 6
-recvfrom(3, 0x7ffe325cb355, 4096, 0, NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
---- SIGINT {si_signo=SIGINT, si_code=SI_KERNEL} ---
-+++ killed by SIGINT +++
-";
-
-    #[test]
-    fn the_programs_own_calls_are_found() {
-        let trace = Trace { who: "client".into(), program: "udpclient".into(), lines: lines(TEXT, &Sources::default()) };
-        assert_eq!(trace.lines.len(), 11);
-        assert_eq!(trace.lines[3], "close(3) = 0");
-        let own = trace.own();
-        assert_eq!(own[..2], ["socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3", "read(0, \"a = b\\n\", 1024) = 6"]);
-        assert!(trace.lines[8].starts_with("recvfrom(3, ‹address 3›,") && own[2].starts_with("recvfrom(3, ‹address 1›,"), "{own:?}");
-        assert_eq!(own.iter().map(|line| name(line)).collect::<Vec<_>>(), ["socket", "read", "recvfrom", "SIGINT", "killed"]);
-    }
-
     #[test]
     fn times_are_read_and_no_part_of_a_line() {
         assert_eq!(timed("12.000000003 exit_group(0) = ?"), (12_000_000_003, "exit_group(0) = ?"));
