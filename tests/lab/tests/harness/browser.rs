@@ -54,7 +54,7 @@ impl Browser {
         // A group of its own: what it has started ends with it.
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         let mut driver = Running::start(&mut command).unwrap();
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(driver.0.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
         let mut browser = Browser { driver, url: format!("http://127.0.0.1:{}/session", port.expect("chromedriver says its port")), _profile: profile };
         let folder = format!("--user-data-dir={}", browser._profile.path().display());
@@ -121,6 +121,6 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // It ends the browser in order; errors mean that it is gone.
         let _ = minreq::delete(&self.url).with_timeout(5).send();
-        let _ = killpg(Pid::from_raw(self.driver.id() as i32), Signal::SIGKILL);
+        let _ = killpg(Pid::from_raw(self.driver.0.id() as i32), Signal::SIGKILL);
     }
 }

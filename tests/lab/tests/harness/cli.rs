@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Output, Stdio};
+use std::process::{self, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,6 @@ use lab::proc;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::sandbox;
 use lab::sources;
-use lab::strace;
 use libtest_mimic::Trial;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
@@ -29,7 +28,7 @@ type Test<'a> = (&'a str, fn(), Option<&'a str>);
 pub fn trials(machine: &Machine) -> Vec<Trial> {
     let (no_strace, no_namespaces) = (machine.no_strace.as_deref(), machine.no_namespaces.as_deref());
     let no_lines = no_strace.or(sources::unavailable());
-    let tests: [Test; 19] = [
+    let tests: [Test; 20] = [
         ("list_names_every_program", list_names_every_program, None),
         ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, None),
         ("a_missing_program_is_named", a_missing_program_is_named, None),
@@ -45,7 +44,8 @@ pub fn trials(machine: &Machine) -> Vec<Trial> {
         ("a_process_that_is_not_there_or_not_ours_is_named", a_process_that_is_not_there_or_not_ours_is_named, None),
         ("ctrl_c_works_where_a_shell_ignores_it", ctrl_c_works_where_a_shell_ignores_it, None),
         ("nobody_has_to_read_to_the_end", nobody_has_to_read_to_the_end, None),
-        ("a_signal_leaves_nothing_behind", a_signal_leaves_nothing_behind, None),
+        ("a_signal_leaves_nothing_behind", || a_signal_leaves_nothing_behind("udpclient-usage", "udpclient", "udpclient"), None),
+        ("a_signal_leaves_no_strace_behind", || a_signal_leaves_nothing_behind("socketpair-fails", "unix10", "strace"), no_strace),
         ("a_signal_ends_a_pause", a_signal_ends_a_pause, None),
         ("a_signal_that_is_ignored_stays_so", a_signal_that_is_ignored_stays_so, None),
         ("what_a_killed_lab_leaves_the_next_one_removes", what_a_killed_lab_leaves_the_next_one_removes, no_namespaces),
@@ -290,10 +290,9 @@ fn ctrl_c_works_where_a_shell_ignores_it() {
 
 fn nobody_has_to_read_to_the_end() {
     let mut lab = Running::start(support::command(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
-    drop(lab.stdout.take());
-    let mut text = String::new();
-    lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!((lab.wait().unwrap().code(), text.as_str()), (Some(0), ""));
+    drop(lab.0.stdout.take());
+    let (end, text) = ended(&mut lab);
+    assert_eq!((end.code(), text.as_str()), (Some(0), ""));
 }
 
 /// The signals that end lab.
@@ -326,6 +325,13 @@ fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Running {
     Running::start(&mut replay(programs, scene, folders, ["--limit", "60"])).unwrap()
 }
 
+/// How it has ended, and what it said.
+fn ended(lab: &mut Running) -> (ExitStatus, String) {
+    let mut text = Vec::new();
+    lab.0.stderr.take().unwrap().read_to_end(&mut text).unwrap();
+    (lab.0.wait().unwrap(), said(&text))
+}
+
 /// The processes that work in a folder below this one, by name.
 fn at_work_in(folder: &Path) -> Vec<String> {
     let is_there = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
@@ -344,25 +350,18 @@ fn lab_folders(folders: &Path) -> Vec<PathBuf> {
     fs::read_dir(folders).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
 }
 
-fn a_signal_leaves_nothing_behind() {
-    // The second starts its program behind a strace.
-    let cases = [("udpclient-usage", "udpclient", "udpclient"), ("socketpair-fails", "unix10", "strace")];
-    for (scene, program, starts) in cases.into_iter().filter(|(_, _, starts)| *starts != "strace" || strace::available().is_ok()) {
-        let programs = folder_with("udpserver", Profile::Dev, &[program]);
-        for signal in SIGNALS {
-            let folders = TempDir::new().unwrap();
-            let mut lab = waiting_lab(programs.path(), scene, folders.path());
-            let at_work = || at_work_in(folders.path());
-            wait_until("the programs", || ["lab", starts, program].iter().all(|name| at_work().iter().any(|at_work| at_work == name)));
-            kill(Pid::from_raw(lab.id() as i32), signal).unwrap();
-            let end = lab.wait().unwrap();
-            assert_eq!(end.signal(), Some(signal as i32), "{scene}, {signal}: {end}");
-            assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new(), "{scene}, {signal}");
-            wait_until("the programs' end", || at_work().is_empty());
-            let mut text = Vec::new();
-            lab.stderr.take().unwrap().read_to_end(&mut text).unwrap();
-            assert_eq!(said(&text), "");
-        }
+fn a_signal_leaves_nothing_behind(scene: &str, program: &str, starts: &str) {
+    let programs = folder_with("udpserver", Profile::Dev, &[program]);
+    for signal in SIGNALS {
+        let folders = TempDir::new().unwrap();
+        let mut lab = waiting_lab(programs.path(), scene, folders.path());
+        let at_work = || at_work_in(folders.path());
+        wait_until("the programs", || ["lab", starts, program].iter().all(|name| at_work().iter().any(|at_work| at_work == name)));
+        kill(Pid::from_raw(lab.0.id() as i32), signal).unwrap();
+        let (end, text) = ended(&mut lab);
+        assert_eq!((end.signal(), text.as_str()), (Some(signal as i32), ""), "{signal}: {end}");
+        assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new(), "{signal}");
+        wait_until("the programs' end", || at_work().is_empty());
     }
 }
 
@@ -370,12 +369,12 @@ fn a_signal_ends_a_pause() {
     let programs = folder_with("udpclient", Profile::Dev, &["udpclient"]);
     let folders = TempDir::new().unwrap();
     let mut lab = Running::start(&mut replay(programs.path(), "udpclient-usage", folders.path(), ["--pause", "60000"])).unwrap();
-    let pid = lab.id() as i32;
+    let pid = lab.0.id() as i32;
     // poll for no descriptor, for 60,000 milliseconds.
     let pauses = || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|text| text.split(' ').skip(2).take(2).eq(["0x0", "0xea60"]));
     wait_until("the pause", pauses);
     kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
-    wait_until("its end", || lab.try_wait().unwrap().is_some_and(|end| end.signal() == Some(Signal::SIGINT as i32)));
+    wait_until("its end", || lab.0.try_wait().unwrap().is_some_and(|end| end.signal() == Some(Signal::SIGINT as i32)));
     assert_eq!(lab_folders(folders.path()), Vec::<PathBuf>::new());
 }
 
@@ -385,10 +384,9 @@ fn a_signal_that_is_ignored_stays_so() {
     let mut command = replay(programs.path(), "udpclient-usage", folders.path(), ["--limit", "2"]);
     let mut lab = Running::start(with_signals(&mut command, &[Signal::SIGHUP], SigHandler::SigIgn)).unwrap();
     wait_until("the program", || at_work_in(folders.path()).iter().any(|name| name == "udpclient"));
-    kill(Pid::from_raw(lab.id() as i32), Signal::SIGHUP).unwrap();
-    let mut text = String::new();
-    lab.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(lab.wait().unwrap().code(), Some(1), "{text}");
+    kill(Pid::from_raw(lab.0.id() as i32), Signal::SIGHUP).unwrap();
+    let (end, text) = ended(&mut lab);
+    assert_eq!(end.code(), Some(1), "{text}");
     assert!(text.contains("time-out after 2 s"), "{text}");
 }
 
@@ -398,8 +396,8 @@ fn what_a_killed_lab_leaves_the_next_one_removes() {
     let mut killed = waiting_lab(programs.path(), "udpclient-usage", folders.path());
     let is_at_work = |times: usize| at_work_in(folders.path()).iter().filter(|name| *name == "udpclient").count() == times;
     wait_until("the program", || is_at_work(1));
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
     // Its terminal is gone, and so is the program.
     wait_until("the program's end", || is_at_work(0));
     let left = lab_folders(folders.path());
@@ -413,7 +411,7 @@ fn what_a_killed_lab_leaves_the_next_one_removes() {
     wait_until("the programs", || is_at_work(2));
     assert!(lab_folders(folders.path()).contains(&kept[0]));
     for lab in [&mut lives, &mut third] {
-        kill(Pid::from_raw(lab.id() as i32), Signal::SIGTERM).unwrap();
-        lab.wait().unwrap();
+        kill(Pid::from_raw(lab.0.id() as i32), Signal::SIGTERM).unwrap();
+        lab.0.wait().unwrap();
     }
 }

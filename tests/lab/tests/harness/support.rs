@@ -3,7 +3,6 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
-use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -100,25 +99,11 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 }
 
 /// A running command; it is killed when its test ends, whether that succeeds or panics.
-pub struct Running(Child);
+pub struct Running(pub Child);
 
 impl Running {
     pub fn start(command: &mut Command) -> io::Result<Running> {
         command.spawn().map(Running)
-    }
-}
-
-impl Deref for Running {
-    type Target = Child;
-
-    fn deref(&self) -> &Child {
-        &self.0
-    }
-}
-
-impl DerefMut for Running {
-    fn deref_mut(&mut self) -> &mut Child {
-        &mut self.0
     }
 }
 
@@ -141,7 +126,7 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     let mut running = Running::start(command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?))?;
     let start = Instant::now();
     let status = loop {
-        match running.try_wait()? {
+        match running.0.try_wait()? {
             Some(status) => break status,
             None if start.elapsed() > LIMIT => return Err(io::Error::other(format!("time-out after {} s: {command:?} does not end", LIMIT.as_secs()))),
             None => thread::sleep(Duration::from_millis(2)),
