@@ -34,7 +34,7 @@ pub struct Actor {
     child: Child,
     master: File,
     /// What the terminal shows below the last line taken from it.
-    screen: Vec<u8>,
+    pub screen: Vec<u8>,
     /// Whether everything that has the terminal open is gone.
     closed: bool,
     /// Whether the terminal's last line shows a Ctrl-C; the program's next newline ends that line.
@@ -183,14 +183,9 @@ impl Actor {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut lines: Vec<String> = std::iter::from_fn(|| self.next_line()).map(|line| text(&line)).collect();
         if !self.screen.is_empty() {
-            lines.push(text(self.screen()));
+            lines.push(text(&self.screen));
         }
         lines
-    }
-
-    /// What is on the terminal and has not been taken from it.
-    pub fn screen(&self) -> &[u8] {
-        &self.screen
     }
 
     /// Types Ctrl-C.

@@ -139,11 +139,6 @@ impl Played {
             None => Ok(self),
         }
     }
-
-    /// The traces of all processes of ours.
-    pub fn into_traces(self) -> Vec<Trace> {
-        self.starts.into_iter().flat_map(|start| start.traces).collect()
-    }
 }
 
 /// A start of a program or tool, and what became of it.
@@ -523,7 +518,7 @@ impl Player<'_> {
             for line in std::iter::from_fn(|| actor.next_line()).take(SHOWN) {
                 out += &format!("+{name:<7} > {}\n", scene::notation(&line));
             }
-            match actor.screen() {
+            match actor.screen.as_slice() {
                 [] => {}
                 rest if rest.contains(&b'\n') => out += &format!("+{name:<7} > ... and {} bytes more\n", rest.len()),
                 rest => out += &format!("+{name:<7} > {}\n", scene::notation(rest)),

@@ -194,11 +194,6 @@ pub fn stamp(english: &str) -> String {
     format!("{hash:08x}")
 }
 
-/// The stamp that a README.zh.md has in its first line.
-pub fn stamp_of_twin(chinese: &str) -> Option<&str> {
-    chinese.lines().next()?.strip_prefix("<!-- README.md ")?.strip_suffix(" -->")
-}
-
 /// The scenes that an answer names, and whether it has a reference.
 fn shown(answer: &str, language: Language) -> (Vec<String>, bool) {
     let [shown, reference, ..] = language.words();

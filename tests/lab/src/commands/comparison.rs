@@ -26,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub fn traces(isolation: Isolation, scene: &Scene, builds: &Builds, side: Side, options: &Options) -> Result<Vec<Trace>> {
     let mode = if side != Side::Ports && scene.diverges() { Mode::Observe(PATIENCE) } else { Mode::Enforce };
     let options = Options { watch: Watch::Strace(None), mode, ..options.clone() };
-    Ok(isolation.play(scene, &Cast::new(scene, builds, side), &options, &mut ())?.as_written()?.into_traces())
+    let played = isolation.play(scene, &Cast::new(scene, builds, side), &options, &mut ())?.as_written()?;
+    Ok(played.starts.into_iter().flat_map(|start| start.traces).collect())
 }
 
 pub const STRACE_HELP: &str = "\
