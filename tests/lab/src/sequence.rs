@@ -154,32 +154,21 @@ impl Sequence {
                 columns.len() - 1
             })
         };
-        // For each actor in turn, whether its starts were traced, and whether they write to the terminal.
-        let mut starts: BTreeMap<&str, VecDeque<bool>> = BTreeMap::new();
-        for start in &played.starts {
-            starts.entry(actor_of(&start.who)).or_default().push_back(!start.traces.is_empty());
-        }
-        let (mut traced, mut to_file): (BTreeMap<&str, bool>, Vec<(u64, usize)>) = Default::default();
+        // Of each column, whether what runs there now is traced; since when a column writes to a file.
+        let (mut traced, mut to_file): (BTreeMap<usize, bool>, Vec<(u64, usize)>) = Default::default();
+        let mut starts = played.starts.iter();
         for (time, step) in &record.steps {
-            let is_start = matches!(step.action, Action::Start(_));
-            if is_start {
-                let is_traced = starts.get_mut(step.actor.as_str()).and_then(VecDeque::pop_front).unwrap_or(false);
-                traced.insert(&step.actor, is_traced);
-            }
-            let program = match &step.action {
-                Action::Start(command) if command.is_in_notation() => SOCK,
-                Action::Start(command) => scene::programs_of(command).first().copied().unwrap_or(&command.words[0]),
-                _ => "",
-            };
-            let at = column(&step.actor, program, None);
-            if let Action::Start(command) = &step.action
-                && command.redirections.iter().any(|redirection| matches!(redirection, Redirection::To(path) if !path.ends_with("tty")))
-            {
-                to_file.push((*time, at));
+            let start = if let Action::Start(command) = &step.action { starts.next().zip(Some(command)) } else { None };
+            let at = column(&step.actor, start.map_or("", |(start, command)| start.program.unwrap_or(&command.words[0])), None);
+            if let Some((start, command)) = start {
+                traced.insert(at, !start.traces.is_empty());
+                if command.redirections.iter().any(|redirection| matches!(redirection, Redirection::To(path) if !path.ends_with("tty"))) {
+                    to_file.push((*time, at));
+                }
             }
             let kind = match &step.action {
                 action if action.is_by_a_person() => Kind::Person,
-                Action::Expect(_) | Action::End(_) if !traced[step.actor.as_str()] => Kind::Tool,
+                Action::Expect(_) | Action::End(_) if !traced[&at] => Kind::Tool,
                 _ => continue,
             };
             let output = if let (Kind::Tool, Action::Expect(_)) = (kind, &step.action) { [scene::expand(step.rest()).as_slice(), b"\n"].concat() } else { Vec::new() };
@@ -240,7 +229,8 @@ impl Sequence {
             Some(Rest { before: times.partition_point(|step| step < time), column, sockets: sockets.clone() })
         };
         let rests = record.sockets.iter().filter_map(rest).collect();
-        let arrows = Kernel::new(&columns, forks).arrows(&mut steps);
+        let kernel = Kernel { tables: vec![BTreeMap::new(); columns.len()], forks, ..Kernel::default() };
+        let arrows = kernel.arrows(&mut steps);
         let mut sequence = Sequence { columns, steps, arrows, rests };
         sequence.find_causes();
         sequence
@@ -327,10 +317,6 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(columns: &[Column], forks: BTreeMap<usize, VecDeque<usize>>) -> Kernel {
-        Kernel { tables: vec![BTreeMap::new(); columns.len()], forks, ..Kernel::default() }
-    }
-
     fn arrows(mut self, steps: &mut [Step]) -> Vec<Arrow> {
         for (at, step) in steps.iter_mut().enumerate() {
             match (step.kind, Call::parse(&step.line.raw)) {
@@ -568,10 +554,9 @@ mod tests {
 
     /// From and to of the arrows of one process with these calls, and their bytes.
     fn arrows(calls: &[&str]) -> Vec<(Option<usize>, Option<usize>, String)> {
-        let columns = [Column { who: "a".into(), program: "b".into(), terminal: 0 }];
         let line = |call: &&str| Line { raw: (*call).into(), ..Line::from(*call) };
         let mut steps: Vec<Step> = calls.iter().map(|call| Step::new(0, Kind::Call { own: true }, line(call))).collect();
-        let arrows = Kernel::new(&columns, BTreeMap::new()).arrows(&mut steps);
+        let arrows = Kernel { tables: vec![BTreeMap::new()], ..Kernel::default() }.arrows(&mut steps);
         arrows.into_iter().map(|arrow| (arrow.from, arrow.to, format!("{:?} {}", arrow.what, String::from_utf8_lossy(&arrow.bytes)))).collect()
     }
 
