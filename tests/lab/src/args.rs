@@ -25,10 +25,7 @@ impl Args {
     }
 
     /// The next option or value.
-    ///
-    /// # Errors
-    ///
-    /// If it is not an argument: `--option=value` of an option that takes none.
+    /// Fails if it is not an argument: `--option=value` of an option that takes none.
     #[expect(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Arg<'_>>> {
         let (help, command) = (self.help.clone(), self.command);
@@ -43,40 +40,28 @@ impl Args {
     }
 
     /// The value of the option that was just read.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it is not of this type.
+    /// Fails if there is none, or it is not of this type.
     pub fn parse<T: FromStr<Err: Display>>(&mut self, option: &str) -> Result<T> {
         let value = self.text(option)?;
         value.parse().map_err(|error| anyhow!("--{option} cannot be '{value}': {error}; 'cargo {} --help' says what it takes", self.command))
     }
 
     /// The same as a number of seconds, from 1 on.
-    ///
-    /// # Errors
-    ///
-    /// If it is not one.
+    /// Fails if it is not one.
     pub fn limit(&mut self, option: &str) -> Result<u32> {
         let value = self.text(option)?;
         value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| anyhow!("--{option} takes a number of seconds, 1 or more, not '{value}'"))
     }
 
     /// The same as a text.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it is not UTF-8.
+    /// Fails if there is none, or it is not UTF-8.
     pub fn text(&mut self, option: &str) -> Result<String> {
         let value = self.parser.value().and_then(|value| value.string());
         value.map_err(|_| anyhow!("{}{option} takes a value; 'cargo {} --help' says which", if option.len() == 1 { "-" } else { "--" }, self.command))
     }
 
     /// The same as a path.
-    ///
-    /// # Errors
-    ///
-    /// If there is none.
+    /// Fails if there is none.
     pub fn path(&mut self, option: &str) -> Result<PathBuf> {
         self.parser.value().map(PathBuf::from).map_err(|_| anyhow!("--{option} takes a path; 'cargo {} --help' says which", self.command))
     }
@@ -107,19 +92,12 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// A value as a text.
-///
-/// # Errors
-///
-/// If it is not UTF-8.
+/// Fails if it is not UTF-8.
 pub fn text(value: OsString) -> Result<String> {
     value.string().map_err(|error| anyhow!("{error}"))
 }
 
-/// The value of this name; which names there are, if it is none of them.
-///
-/// # Errors
-///
-/// One line that lists the names.
+/// The value of this name; an error with the names that there are, if it is none of them.
 pub fn one_of<T: Copy>(name: &str, values: &[(&str, T)]) -> std::result::Result<T, String> {
     let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     found.ok_or_else(|| format!("it must be one of {}", values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))

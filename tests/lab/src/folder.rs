@@ -25,10 +25,7 @@ pub struct Folder {
 
 impl Folder {
     /// Makes one, after having removed, once in a process, those whose owners are gone.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be made.
+    /// Fails if it cannot be made.
     pub fn new() -> Result<Folder> {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(sweep);

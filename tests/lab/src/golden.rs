@@ -44,20 +44,14 @@ pub fn text(traces: &[Trace]) -> String {
 }
 
 /// Writes a golden.
-///
-/// # Errors
-///
-/// If it cannot be written.
+/// Fails if it cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().context("a golden lies in a folder")?;
     fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The traces of a golden; their lines are the own calls alone.
-///
-/// # Errors
-///
-/// If there is no such file: the scene has not been recorded.
+/// Fails if there is no such file: the scene has not been recorded.
 pub fn read(path: &Path) -> Result<Vec<Trace>> {
     let text = fs::read_to_string(path).with_context(|| format!("no golden {}; --originals DIR compares with the C programs, 'cargo lab record' records a new scene", path.display()))?;
     let mut traces: Vec<Trace> = Vec::new();

@@ -32,10 +32,7 @@ impl FromStr for Tool {
 
 impl Tool {
     /// Whether it is there.
-    ///
-    /// # Errors
-    ///
-    /// One line that says it is not, and the way out.
+    /// An error says in one line that it is not, and the way out.
     pub fn available(self) -> Result<()> {
         let is_there = || Command::new("valgrind").arg("--version").stdin(Stdio::null()).output().is_ok();
         if self == Tool::Memcheck && !is_there() {
@@ -58,10 +55,7 @@ impl Tool {
     }
 
     /// What it has found, in its logs: a line for each finding.
-    ///
-    /// # Errors
-    ///
-    /// If they cannot be read.
+    /// Fails if they cannot be read.
     pub fn read(self, log: &Path) -> Result<Vec<String>> {
         Ok(trace::logs(log)?.iter().flat_map(|(_, text)| self.findings(text)).collect())
     }

@@ -128,11 +128,7 @@ pub struct Played {
 }
 
 impl Played {
-    /// The play, if it was as the scene says.
-    ///
-    /// # Errors
-    ///
-    /// If it was not: the mismatch.
+    /// The play, if it was as the scene says; else the mismatch as an error.
     pub fn as_written(self) -> Result<Played> {
         match self.mismatch {
             Some(mismatch) => bail!(mismatch),
@@ -167,10 +163,7 @@ pub struct Start {
 }
 
 /// Plays `scene` in the working folder, which holds its programs.
-///
-/// # Errors
-///
-/// If it cannot be played: a program cannot be started, programs do not come to rest, a watcher does not
+/// Fails if it cannot be played: a program cannot be started, programs do not come to rest, a watcher does not
 /// finish its log, or a signal has asked us to end.
 pub fn play(scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Observer) -> Result<Played> {
     let mut player = Player { cast, options, actors: Vec::new(), starts: Vec::new(), placeholders: Placeholders::default(), line: None };

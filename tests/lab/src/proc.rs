@@ -21,10 +21,7 @@ pub struct Row {
 const STATES: [&str; 12] = ["ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"];
 
 /// The rows of a table in `/proc/PID/net`, by its name: `tcp`, `tcp6`, `udp` or `udp6`.
-///
-/// # Errors
-///
-/// If there is no such process, or the kernel has no such table.
+/// Fails if there is no such process, or the kernel has no such table.
 pub fn table(pid: &str, name: &str) -> io::Result<Vec<Row>> {
     let text = fs::read_to_string(format!("/proc/{pid}/net/{name}"))?;
     Ok(text.lines().skip(1).filter_map(row).collect())
@@ -52,10 +49,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// The descriptors of a process that are sockets, each with its inode, in order.
-///
-/// # Errors
-///
-/// If there is no such process, or its descriptors are not for us to see.
+/// Fails if there is no such process, or its descriptors are not for us to see.
 pub fn sockets(pid: i32) -> io::Result<Vec<(i32, u64)>> {
     let mut sockets = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {

@@ -151,19 +151,13 @@ impl Cast {
 }
 
 /// Builds these ports with cargo and says where their executables are.
-///
-/// # Errors
-///
-/// As [`Build::run`].
+/// Fails as [`Build::run`] does.
 pub fn build(names: &[&str], profile: Profile) -> Result<Binaries> {
     Build { root: root(), profile, asan: false, quiet: false }.run(names)
 }
 
 /// These ports: those in this folder, or else built.
-///
-/// # Errors
-///
-/// As [`search`] and [`build`].
+/// Fails as [`search`] and [`build`] do.
 pub fn find_or_build(folder: Option<&Path>, names: &[&str], profile: Profile) -> Result<Binaries> {
     folder.map_or_else(|| build(names, profile), |folder| search(folder, names))
 }
@@ -182,19 +176,13 @@ pub struct Build<'a> {
 
 impl Build<'_> {
     /// Builds these ports and says where their executables are.
-    ///
-    /// # Errors
-    ///
-    /// If cargo cannot be run or does not build one of them; cargo has then said why on stderr.
+    /// Fails if cargo cannot be run or does not build one of them; cargo has then said why on stderr.
     pub fn run(&self, names: &[&str]) -> Result<Binaries> {
         if names.is_empty() { Ok(Binaries::new()) } else { self.packages(names, names) }
     }
 
     /// Builds the package of the examples and says where these are.
-    ///
-    /// # Errors
-    ///
-    /// As [`Build::run`].
+    /// Fails as [`Build::run`] does.
     pub fn examples(&self, names: &[&str]) -> Result<Binaries> {
         self.packages(&["examples"], names)
     }
@@ -257,10 +245,7 @@ fn host() -> Result<String> {
 }
 
 /// Finds these programs under `folder`, at any depth, by file name; those that are there.
-///
-/// # Errors
-///
-/// If the folder cannot be read.
+/// Fails if the folder cannot be read.
 pub fn look_for(folder: &Path, names: &[&str]) -> Result<Binaries> {
     let mut binaries = Binaries::new();
     for path in files(folder)? {
@@ -275,10 +260,7 @@ pub fn look_for(folder: &Path, names: &[&str]) -> Result<Binaries> {
 
 /// What is no folder under this folder, at any depth. This workspace's own folder is passed over, should it lie
 /// there: its binaries are the ports.
-///
-/// # Errors
-///
-/// If the folder cannot be read.
+/// Fails if the folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
@@ -295,10 +277,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Finds these programs as [`look_for`] does, all of them.
-///
-/// # Errors
-///
-/// If the folder cannot be read or lacks one of them.
+/// Fails if the folder cannot be read or lacks one of them.
 pub fn search(folder: &Path, names: &[&str]) -> Result<Binaries> {
     let binaries = look_for(folder, names)?;
     match missing(&binaries, names) {
@@ -316,10 +295,7 @@ pub fn default_originals() -> Option<PathBuf> {
 pub const ORIGINALS: &str = "clone and build the C programs as their own README says; they are found by file name";
 
 /// The C programs of these names in the folder.
-///
-/// # Errors
-///
-/// As [`search`].
+/// Fails as [`search`] does.
 pub fn originals(folder: &Path, names: &[&str]) -> Result<Binaries> {
     search(folder, names).map_err(|why| anyhow!("{why:#}; {ORIGINALS}"))
 }

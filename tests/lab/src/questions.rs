@@ -56,10 +56,7 @@ impl FromStr for Language {
 }
 
 /// The heading and the text above a scene, in this language if its text has it, else in English.
-///
-/// # Errors
-///
-/// If the README cannot be read.
+/// Fails if the README cannot be read.
 pub fn introduction(root: &Path, scene: &Scene, language: Language) -> Result<(String, String)> {
     let text = |file: &Path| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {}", file.display()));
     let chinese = scene.file.with_file_name(Language::Chinese.readme());
@@ -119,10 +116,7 @@ impl Question {
 }
 
 /// The questions and claims of all groups in this language, in the groups' order.
-///
-/// # Errors
-///
-/// If a README cannot be read, or a question in it is not complete.
+/// Fails if a README cannot be read, or a question in it is not complete.
 pub fn read_all(root: &Path, language: Language) -> Result<Vec<Question>> {
     let mut questions = Vec::new();
     for group in GROUPS {
@@ -134,10 +128,7 @@ pub fn read_all(root: &Path, language: Language) -> Result<Vec<Question>> {
 }
 
 /// The questions and claims in the text of one README.
-///
-/// # Errors
-///
-/// If a question is not complete.
+/// Fails if a question is not complete.
 pub fn parse(file: &Path, text: &str, language: Language) -> Result<Vec<Question>> {
     let [_, _, before, after] = language.words();
     let mut questions = Vec::new();

@@ -174,10 +174,7 @@ fn loopback_up() -> io::Result<()> {
 
 impl Isolation {
     /// Plays a scene in a sandbox of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sandbox::new`] and [`player::play`].
+    /// Fails as [`Sandbox::new`] and [`player::play`] do.
     pub fn play(self, scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Observer) -> Result<Played> {
         let _sandbox = Sandbox::new(self, cast)?;
         player::play(scene, cast, options, observer)
@@ -196,10 +193,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Makes one with copies of the cast's programs in its working folder, those in C in a folder of their own.
-    ///
-    /// # Errors
-    ///
-    /// If a port or a path is taken by something else, our turn does not come within five minutes, or a signal
+    /// Fails if a port or a path is taken by something else, our turn does not come within five minutes, or a signal
     /// has asked us to end.
     pub fn new(isolation: Isolation, cast: &Cast) -> Result<Sandbox> {
         signals::watch();

@@ -366,10 +366,7 @@ pub fn notation(bytes: &[u8]) -> String {
 }
 
 /// The scenes of these names, or all of them if there is no name.
-///
-/// # Errors
-///
-/// If there is no scene of a name.
+/// Fails if there is no scene of a name.
 pub fn select<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
     if let Some(name) = names.iter().find(|name| !all.iter().any(|scene| scene.name == **name)) {
         bail!("no scene is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str())));

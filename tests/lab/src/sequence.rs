@@ -105,10 +105,7 @@ pub struct Rest {
 }
 
 /// Plays a scene and tells what happened.
-///
-/// # Errors
-///
-/// If it cannot be played, or is not as it is written.
+/// Fails if it cannot be played, or is not as it is written.
 pub fn play(isolation: Isolation, scene: &Scene, builds: &Builds, stacks: Stacks) -> Result<Sequence> {
     let options = Options { watch: Watch::Strace(None), stacks, tools: true, ..Options::default() };
     let mut record = Record::default();

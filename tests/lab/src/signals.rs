@@ -44,11 +44,7 @@ pub fn noted() -> Option<Signal> {
     Signal::try_from(NOTED.load(Ordering::Relaxed)).ok()
 }
 
-/// An error once a signal has come.
-///
-/// # Errors
-///
-/// One that names the signal.
+/// An error that names the signal, once one has come.
 pub fn check() -> Result<()> {
     match noted() {
         Some(signal) => bail!("ended by {signal}"),

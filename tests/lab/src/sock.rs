@@ -92,10 +92,7 @@ static TIME_OUT: AtomicBool = AtomicBool::new(false);
 static BROKEN_PIPE: AtomicBool = AtomicBool::new(false);
 
 /// Runs `lab sock` with these arguments.
-///
-/// # Errors
-///
-/// If a command of `-c` or of a file is not one.
+/// Fails if a command of `-c` or of a file is not one.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<()> {
     let (mut limit, mut commands, mut file) = (10, None, None);
     let mut args = Args::new("lab sock", &help(), args);

@@ -50,10 +50,7 @@ const SO_ACCEPTCON: u32 = 1 << 16;
 const HEADINGS: [&str; 8] = ["fd", "inode", "protocol", "local", "remote", "state", "rx", "tx"];
 
 /// The sockets of process `pid`, by descriptor.
-///
-/// # Errors
-///
-/// If there is no such process, or its descriptors are not for us to see.
+/// Fails if there is no such process, or its descriptors are not for us to see.
 pub fn of(pid: i32) -> Result<Vec<Socket>> {
     let read = || -> io::Result<Vec<Socket>> {
         let mut tables = BTreeMap::new();
@@ -160,10 +157,7 @@ pub fn table(sockets: &[Socket]) -> String {
 }
 
 /// The processes that `whose` means, a process number or the name of a program: number and name.
-///
-/// # Errors
-///
-/// If there is none.
+/// Fails if there is none.
 pub fn find(whose: &str) -> Result<Vec<(i32, String)>> {
     if let Ok(pid) = whose.parse() {
         let name = name(pid).with_context(|| format!("there is no process {pid}"))?;

@@ -72,10 +72,7 @@ fn split(words: &[String]) -> (Vec<&str>, &[String]) {
 }
 
 /// Whether strace is there, new enough, and may trace.
-///
-/// # Errors
-///
-/// One line that says which it is not, and the way out.
+/// An error says in one line which it is not, and the way out.
 pub fn available() -> Result<()> {
     let strace = |args: &[&str]| Command::new("strace").args(args).stdin(Stdio::null()).output();
     // With the latest of what we ask for: an older one does not know it.

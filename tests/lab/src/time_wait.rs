@@ -27,10 +27,7 @@ const LIMIT: Duration = Duration::from_secs(65);
 
 /// Ends the connections of this machine with itself that keep `port` in TIME_WAIT, or waits for their end
 /// and says so in one line on stderr.
-///
-/// # Errors
-///
-/// If a signal has asked us to end. A connection that is kept for longer stays; to bind the port will fail
+/// Fails if a signal has asked us to end. A connection that is kept for longer stays; to bind the port will fail
 /// and say so.
 pub fn forget(port: u16) -> Result<()> {
     let start = Instant::now();

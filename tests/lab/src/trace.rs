@@ -130,10 +130,7 @@ pub fn name(line: &str) -> &str {
 
 /// Reads the traces that strace wrote to `log` and a process number each: the first process's
 /// first, then those that it forked, in their order. With the binary, each call's place is read, too.
-///
-/// # Errors
-///
-/// If there is none, or one is not complete within ten seconds.
+/// Fails if there is none, or one is not complete within ten seconds.
 pub fn read(who: &str, program: &str, binary: Option<&Path>, log: &Path) -> Result<Vec<Trace>> {
     let start = Instant::now();
     let mut now = None;
@@ -179,10 +176,7 @@ fn texts(log: &Path) -> Result<Option<Vec<String>>> {
 }
 
 /// The files of a log: what each has after `log` and a dot in its name, and its text.
-///
-/// # Errors
-///
-/// If they cannot be read.
+/// Fails if they cannot be read.
 pub fn logs(log: &Path) -> Result<Vec<(String, String)>> {
     let folder = log.parent().context("a log lies in a folder")?;
     let prefix = format!("{}.", log.file_name().context("a log has a name")?.to_string_lossy());

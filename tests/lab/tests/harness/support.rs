@@ -116,10 +116,7 @@ impl Drop for Running {
 }
 
 /// What a command writes and how it ends.
-///
-/// # Errors
-///
-/// If it cannot be run, or does not end within the limit.
+/// Fails if it cannot be run, or does not end within the limit.
 pub fn output(command: &mut Command) -> io::Result<Output> {
     // Into files: nobody has to read while it runs.
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
