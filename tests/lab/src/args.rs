@@ -46,11 +46,11 @@ impl Args {
         value.parse().map_err(|error| anyhow!("--{option} cannot be '{value}': {error}; 'cargo {} --help' says what it takes", self.command))
     }
 
-    /// The same as a number of seconds, from 1 on.
+    /// The value of `--limit`, a number of seconds from 1 on.
     /// Fails if it is not one.
-    pub fn limit(&mut self, option: &str) -> Result<u32> {
-        let value = self.text(option)?;
-        value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| anyhow!("--{option} takes a number of seconds, 1 or more, not '{value}'"))
+    pub fn limit(&mut self) -> Result<u32> {
+        let value = self.text("limit")?;
+        value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| anyhow!("--limit takes a number of seconds, 1 or more, not '{value}'"))
     }
 
     /// The same as a text.

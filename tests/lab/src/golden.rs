@@ -10,24 +10,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::player::Stdout;
+use crate::programs;
 use crate::sources::At;
 use crate::trace::{Line, Trace, is_call};
 
 /// The golden of a scene in which the programs' standard output is of this kind.
 ///
 /// stdio fills its buffer for a file as it does for a pipe, and the goldens are the same.
-pub fn path(root: &Path, scene: &str, stdout: Stdout) -> PathBuf {
+pub fn path(scene: &str, stdout: Stdout) -> PathBuf {
     let kind = match stdout {
         Stdout::Terminal => "terminal",
         Stdout::Pipe | Stdout::File => "pipe",
     };
-    root.join("tests/lab/golden").join(kind).join(format!("{scene}.trace"))
+    programs::root().join("tests/lab/golden").join(kind).join(format!("{scene}.trace"))
 }
 
 /// Whether the scene has a golden of this kind: each has one of a terminal, some have one of a pipe, for stdio alone
 /// makes the difference.
-pub fn is_wanted(root: &Path, scene: &str, stdout: Stdout) -> bool {
-    stdout == Stdout::Terminal || path(root, scene, stdout).exists()
+pub fn is_wanted(scene: &str, stdout: Stdout) -> bool {
+    stdout == Stdout::Terminal || path(scene, stdout).exists()
 }
 
 /// These processes, whose lines are their own calls, as a golden has them.
@@ -71,12 +72,11 @@ pub fn read(path: &Path) -> Result<Vec<Trace>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs;
 
     #[test]
     fn each_program_has_a_golden_of_a_pipe() {
         let all = crate::scene::read_all(programs::root()).unwrap();
-        let recorded: Vec<_> = all.iter().filter(|scene| is_wanted(programs::root(), &scene.name, Stdout::Pipe)).collect();
+        let recorded: Vec<_> = all.iter().filter(|scene| is_wanted(&scene.name, Stdout::Pipe)).collect();
         assert_eq!(crate::scene::names(&recorded).len(), programs::PROGRAMS.len());
     }
 

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use regex_lite::Regex;
 
 use crate::args::one_of;
-use crate::programs::GROUPS;
+use crate::programs::{GROUPS, root};
 use crate::scene::Scene;
 
 /// A language of the READMEs.
@@ -57,10 +57,10 @@ impl FromStr for Language {
 
 /// The heading and the text above a scene, in this language if its text has it, else in English.
 /// Fails if the README cannot be read.
-pub fn introduction(root: &Path, scene: &Scene, language: Language) -> Result<(String, String)> {
-    let text = |file: &Path| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {}", file.display()));
+pub fn introduction(scene: &Scene, language: Language) -> Result<(String, String)> {
+    let text = |file: &Path| fs::read_to_string(root().join(file)).with_context(|| format!("cannot read {}", file.display()));
     let chinese = scene.file.with_file_name(Language::Chinese.readme());
-    if language == Language::Chinese && scene.file.ends_with(Language::English.readme()) && root.join(&chinese).is_file() {
+    if language == Language::Chinese && scene.file.ends_with(Language::English.readme()) && root().join(&chinese).is_file() {
         Ok(above(&text(&chinese)?, &format!("场景 [`{}`]", scene.name)))
     } else {
         Ok(above(&text(&scene.file)?, &format!("```scene {}", scene.name)))
@@ -117,11 +117,11 @@ impl Question {
 
 /// The questions and claims of all groups in this language, in the groups' order.
 /// Fails if a README cannot be read, or a question in it is not complete.
-pub fn read_all(root: &Path, language: Language) -> Result<Vec<Question>> {
+pub fn read_all(language: Language) -> Result<Vec<Question>> {
     let mut questions = Vec::new();
     for group in GROUPS {
         let file = Path::new(group).join(language.readme());
-        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = fs::read_to_string(root().join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
         questions.extend(parse(&file, &text, language)?);
     }
     Ok(questions)

@@ -99,7 +99,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<()> {
     while let Some(arg) = args.next()? {
         match arg {
             Short('c') => commands = Some(args.text("c")?),
-            Long("limit") => limit = args.limit("limit")?,
+            Long("limit") => limit = args.limit()?,
             Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
             other => return Err(unexpected(other, "lab sock")),
         }

@@ -29,7 +29,7 @@ fn prose(text: &str) -> String {
 }
 
 fn all(language: Language) -> Vec<Question> {
-    questions::read_all(root(), language).unwrap_or_else(|error| panic!("{error:#}"))
+    questions::read_all(language).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// What the group matches of each place where the pattern does.

@@ -8,7 +8,6 @@ use anyhow::{Result, bail};
 
 use super::replay;
 use lab::args::{Args, Long, Value, text, unexpected};
-use lab::programs::root;
 use lab::questions::{self, Language, Question};
 use lab::terminal;
 
@@ -41,7 +40,7 @@ pub fn run(mut args: Args) -> Result<()> {
             other => return Err(unexpected(other, "lab ask")),
         }
     }
-    let all = questions::read_all(root(), language)?;
+    let all = questions::read_all(language)?;
     if count {
         lab::print(&counts(&all, language));
         return Ok(());
@@ -69,7 +68,7 @@ pub fn run(mut args: Args) -> Result<()> {
 fn find(words: &[String]) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     for language in [Language::English, Language::Chinese] {
-        for question in questions::read_all(root(), language)? {
+        for question in questions::read_all(language)? {
             if matches!(words, [id] if id.eq_ignore_ascii_case(&question.id)) {
                 return Ok(BTreeSet::from([question.id]));
             }

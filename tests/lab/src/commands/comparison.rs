@@ -61,7 +61,7 @@ pub fn strace(mut args: Args) -> Result<()> {
             Long("c") => c_actors.push(args.text("c")?),
             Long("whole") => (whole, options.stacks) = (true, Stacks::All),
             Long("stdout") => options.stdout = args.parse("stdout")?,
-            Long("limit") => options.limit = Duration::from_secs(args.limit("limit")?.into()),
+            Long("limit") => options.limit = Duration::from_secs(args.limit()?.into()),
             Long("profile") => profile = args.parse("profile")?,
             Long("programs") => ports = Some(args.path("programs")?),
             Long("no-namespaces") => namespaces = false,
@@ -177,7 +177,7 @@ pub fn check(mut args: Args) -> Result<()> {
     for scene in &scenes {
         let in_c = match &c {
             Some(_) => traces(isolation, scene, &builds[0], Side::C, &options)?,
-            None => golden::read(&golden::path(programs::root(), &scene.name, options.stdout))?,
+            None => golden::read(&golden::path(&scene.name, options.stdout))?,
         };
         for builds in &builds {
             let side = if c_actors.is_empty() { Side::Ports } else { Side::Mixed(&c_actors) };
@@ -257,7 +257,7 @@ pub fn record(mut args: Args) -> Result<()> {
     let builds = Builds { ports: programs::build(&names(&scenes), Profile::Release)?, c: Some(c) };
     let isolation = Isolation::enter(true);
     for scene in scenes {
-        for stdout in [Stdout::Terminal, Stdout::Pipe].into_iter().filter(|kind| golden::is_wanted(programs::root(), &scene.name, *kind)) {
+        for stdout in [Stdout::Terminal, Stdout::Pipe].into_iter().filter(|kind| golden::is_wanted(&scene.name, *kind)) {
             let options = Options { stdout, stacks: Stacks::Own, ..Options::default() };
             let in_c = traces(isolation, scene, &builds, Side::C, &options)?;
             // C is not recorded after the first divergence: it may loop for ever.
@@ -266,7 +266,7 @@ pub fn record(mut args: Args) -> Result<()> {
                 let here = here.iter().find(|here| here.who == trace.who).map(Trace::own).unwrap_or_default();
                 Trace { lines: compare::up_to_divergence(trace.own(), &here, scene.divergence(&trace.who)), ..trace.clone() }
             };
-            golden::write(&golden::path(programs::root(), &scene.name, stdout), &golden::text(&in_c.iter().map(own).collect::<Vec<_>>()))?;
+            golden::write(&golden::path(&scene.name, stdout), &golden::text(&in_c.iter().map(own).collect::<Vec<_>>()))?;
         }
         lab::print(&format!("{}\n", scene.name));
     }

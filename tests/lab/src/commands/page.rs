@@ -75,7 +75,7 @@ pub fn run(mut args: Args) -> Result<()> {
     // That it cannot be written is said before the scenes are played.
     File::options().write(true).create(true).truncate(false).open(&output).with_context(|| format!("cannot write {}", output.display()))?;
     let builds = Builds { ports, c: None };
-    let all = LANGUAGES.map(|language| questions::read_all(root(), language));
+    let all = LANGUAGES.map(questions::read_all);
     let all: Vec<Question> = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
     let parts = tell_all(&scenes, &builds, &all, namespaces)?;
     let is_asked = |question: &&Question| question.scenes.iter().any(|name| scenes.iter().any(|scene| scene.name == *name));

@@ -43,7 +43,7 @@ pub fn run(mut args: Args) -> Result<()> {
         match arg {
             Long("pause") => pause = Some(args.parse("pause")?),
             Long("lang") => language = args.parse("lang")?,
-            Long("limit") => options.limit = Duration::from_secs(args.limit("limit")?.into()),
+            Long("limit") => options.limit = Duration::from_secs(args.limit()?.into()),
             Long("profile") => profile = args.parse("profile")?,
             Long("programs") => programs_folder = Some(args.path("programs")?),
             Long("no-namespaces") => namespaces = false,
@@ -77,7 +77,7 @@ pub fn run(mut args: Args) -> Result<()> {
 
 /// The title of a scene, with its lecture, and the text above it.
 pub fn introduction(scene: &Scene, language: Language) -> (String, String) {
-    let (title, text) = questions::introduction(programs::root(), scene, language).unwrap_or_else(|_| (scene.title.clone(), String::new()));
+    let (title, text) = questions::introduction(scene, language).unwrap_or_else(|_| (scene.title.clone(), String::new()));
     let lecture = scene.lecture().map(|number| match language {
         Language::English => format!("Lecture {number}: "),
         Language::Chinese => format!("第 {number} 讲："),

@@ -17,8 +17,9 @@ use crate::support::{self, Running};
 /// How long the browser may take for a command, or a page to be as it should.
 const LIMIT: Duration = Duration::from_secs(20);
 
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     "--headless",
+    "--window-size=1400,900",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -47,8 +48,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one, with a window of this size.
-    pub fn start(width: u32, height: u32) -> Browser {
+    pub fn start() -> Browser {
         let profile = TempDir::new().unwrap();
         let mut command = support::command("chromedriver");
         // A group of its own: what it has started ends with it.
@@ -58,7 +58,7 @@ impl Browser {
         let port = lines.map_while(Result::ok).find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
         let mut browser = Browser { driver, url: format!("http://127.0.0.1:{}/session", port.expect("chromedriver says its port")), _profile: profile };
         let folder = format!("--user-data-dir={}", browser._profile.path().display());
-        let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain([folder, format!("--window-size={width},{height}")]).collect();
+        let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain([folder]).collect();
         let wanted = json!({ "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" } });
         let session = browser.post("", json!({ "capabilities": { "alwaysMatch": wanted } }));
         browser.url += &format!("/{}", session["sessionId"].as_str().expect("a session has an id"));

@@ -209,7 +209,7 @@ const END: &str = "\u{e010}";
 
 fn keys_and_links_step(programs: &Path) {
     let (page, _folder) = page(programs, &["one-client", "connected-alone"]);
-    let browser = Browser::start(1400, 900);
+    let browser = Browser::start();
     browser.open(&page, "");
     assert_eq!(browser.text("document.querySelector('#count').textContent.split(' / ')[0]"), "1");
     let all: usize = browser.text("document.querySelector('#count').textContent.split(' / ')[1]").parse().unwrap();
@@ -261,7 +261,7 @@ fn keys_and_links_step(programs: &Path) {
 
 fn both_languages_and_both_colours(programs: &Path) {
     let (page, _folder) = page(programs, &["two-clients"]);
-    let browser = Browser::start(1400, 900);
+    let browser = Browser::start();
     let mut colours = BTreeSet::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
@@ -289,7 +289,7 @@ fn both_languages_and_both_colours(programs: &Path) {
 fn c_stands_beside_rust(programs: &Path) {
     let originals = TempDir::new().unwrap();
     fs::write(originals.path().join("udpclient.c"), "first line\n\tsecond </script><b>line\n").unwrap();
-    let browser = Browser::start(1400, 900);
+    let browser = Browser::start();
     for with_c in [true, false] {
         let folder = originals.path().to_string_lossy();
         let args = ["client-alone", "--originals", &folder];
@@ -316,7 +316,7 @@ fn what_programs_say_is_text(programs: &Path) {
     fs::write(&file, format!("```scene texts\nserver $ udpserver\nclient $ udpclient 127.0.0.1\n{exchanges}client ^D\nclient = 0\nserver ^C\nserver > received 4 datagrams\nserver = 0\n```\n"))
         .unwrap();
     let (page, _folder) = page(programs, &[&file.to_string_lossy()]);
-    let browser = Browser::start(1400, 900);
+    let browser = Browser::start();
     browser.open(&page, "");
     browser.press(END);
     let terminal = browser.text("document.querySelector('.terminal[data-who=client] pre').textContent");

@@ -35,7 +35,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
         };
         // The dev build has the lines of its calls, the release build the code that the compiler has optimised.
         for (stdout, kind, profile) in [("terminal", Stdout::Terminal, Profile::Dev), ("pipe", Stdout::Pipe, Profile::Release)] {
-            if golden::is_wanted(programs::root(), &scene.name, kind) {
+            if golden::is_wanted(&scene.name, kind) {
                 add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[profile]);
             }
         }
