@@ -236,9 +236,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_and_no_part_of_a_line() {
+    fn times_and_padding_are_no_part_of_a_line() {
         assert_eq!(timed("12.000000003 exit_group(0) = ?"), (12_000_000_003, "exit_group(0) = ?"));
         assert_eq!(timed("write(1, \"12.000000003 \", 5) = 5"), (0, "write(1, \"12.000000003 \", 5) = 5"));
+        assert_eq!(without_padding("read(0, \"a = b\\n\", 1024)     = 6"), "read(0, \"a = b\\n\", 1024) = 6");
         assert_eq!(last("1.000000000 +++ exited with 0 +++\n > /b/c(main+0x1) [0x2]\n"), "+++ exited with 0 +++");
     }
 
