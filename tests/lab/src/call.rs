@@ -1,5 +1,7 @@
 //! A call as strace writes it, taken apart.
 
+use crate::mask::units;
+
 /// `sendto(3, "g1", 2, 0, NULL, 0) = 2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call<'a> {
@@ -92,38 +94,20 @@ impl<'a> Call<'a> {
 
 /// The bytes of a text that begins with a quoted string in strace's notation.
 fn unescape(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes().skip(1).peekable();
-    while let Some(byte) = rest.next().filter(|byte| *byte != b'"') {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        bytes.push(match rest.next() {
-            Some(b'n') => b'\n',
-            Some(b't') => b'\t',
-            Some(b'r') => b'\r',
-            Some(b'v') => 0x0b,
-            Some(b'f') => 0x0c,
-            Some(digit @ b'0'..=b'7') => {
-                let mut value = u32::from(digit - b'0');
-                for _ in 0..2 {
-                    match rest.next_if(|byte| (b'0'..=b'7').contains(byte)) {
-                        Some(digit) => value = value * 8 + u32::from(digit - b'0'),
-                        None => break,
-                    }
-                }
-                value as u8
-            }
-            Some(b'x') => {
-                let digits: String = [rest.next(), rest.next()].into_iter().flatten().map(char::from).collect();
-                u8::from_str_radix(&digits, 16).unwrap_or(0)
-            }
-            Some(other) => other,
-            None => break,
-        });
-    }
-    bytes
+    let byte = |escape: &str| match escape {
+        "n" => b'\n',
+        "t" => b'\t',
+        "r" => b'\r',
+        "v" => 0x0b,
+        "f" => 0x0c,
+        _ => match escape.strip_prefix('x') {
+            Some(digits) => u8::from_str_radix(digits, 16).unwrap_or(0),
+            // Octal digits, or a character that stands for itself.
+            None => u8::from_str_radix(escape, 8).unwrap_or_else(|_| escape.bytes().next().unwrap_or(b'\\')),
+        },
+    };
+    let bytes = |unit: &str| unit.strip_prefix('\\').map_or_else(|| unit.into(), |escape| vec![byte(escape)]);
+    units(text.get(1..).unwrap_or_default()).take_while(|unit| *unit != "\"").flat_map(bytes).collect()
 }
 
 #[cfg(test)]

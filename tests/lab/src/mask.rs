@@ -110,8 +110,8 @@ fn without_what_has_come(line: &str) -> String {
 }
 
 /// What stdio writes to standard output or standard error, as one write for each line of text: glibc 2.36
-/// and 2.37 cut the same bytes differently. Its place is that of the write with its end. Only complete writes are joined and cut anew, and nothing but
-/// a write may lie between them.
+/// and 2.37 cut the same bytes differently. Its place is that of the write with its end. Only complete writes
+/// are joined and cut anew, and nothing but a write may lie between them.
 pub fn by_lines_of_text(lines: &mut Vec<Line>) {
     let mut out = Vec::new();
     let mut rest = lines.drain(..).peekable();
@@ -153,7 +153,7 @@ fn cut_after_newlines(text: &str) -> Vec<&str> {
 }
 
 /// The bytes of a text in strace's notation: `a`, `\n`, `\0`, `\177`, `\xff`.
-fn units(text: &str) -> impl Iterator<Item = &str> {
+pub fn units(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     iter::from_fn(move || {
         let mut len = rest.chars().next()?.len_utf8();
@@ -205,16 +205,12 @@ fn is_given_by_the_kernel(port: u16) -> bool {
 /// the text is, and so the address.
 fn without_lengths(line: &str) -> String {
     static WITH_PID: LazyLock<Regex> = LazyLock::new(|| compile(r#""[^"]*‹pid \d+›"#));
-    static LENGTH: LazyLock<Regex> = LazyLock::new(|| compile(r#"(", )\d+(\) += )\d+$|(\}, )\d+(\) += -?\d+)|(\[\d+ => )\d+(\])"#));
+    static LENGTHS: LazyLock<[(Regex, &str); 3]> =
+        LazyLock::new(|| [(compile(r#"(", )\d+(\) += )\d+$"#), "$1‹length›$2‹length›"), (compile(r"(\}, )\d+(\) += -?\d+)"), "$1‹length›$2"), (compile(r"(\[\d+ => )\d+(\])"), "$1‹length›$2")]);
     if !line.contains("‹pid ") || !WITH_PID.is_match(line) {
         return line.to_owned();
     }
-    let masked = |found: &Captures| {
-        let group = |at| found.get(at).map_or("", |group| group.as_str());
-        let again = if found.get(1).is_some() { "‹length›" } else { "" };
-        format!("{}{}{}‹length›{}{again}{}{}", group(1), group(3), group(5), group(2), group(4), group(6))
-    };
-    LENGTH.replace_all(line, masked).into_owned()
+    LENGTHS.iter().fold(line.to_owned(), |line, (pattern, masked)| pattern.replace_all(&line, *masked).into_owned())
 }
 
 /// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.
