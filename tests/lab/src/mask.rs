@@ -205,12 +205,13 @@ fn is_given_by_the_kernel(port: u16) -> bool {
 /// the text is, and so the address.
 fn without_lengths(line: &str) -> String {
     static WITH_PID: LazyLock<Regex> = LazyLock::new(|| compile(r#""[^"]*‹pid \d+›"#));
-    static LENGTHS: LazyLock<[(Regex, &str); 3]> =
-        LazyLock::new(|| [(compile(r#"(", )\d+(\) += )\d+$"#), "$1‹length›$2‹length›"), (compile(r"(\}, )\d+(\) += -?\d+)"), "$1‹length›$2"), (compile(r"(\[\d+ => )\d+(\])"), "$1‹length›$2")]);
+    static TEXT: LazyLock<Regex> = LazyLock::new(|| compile(r#"(", )\d+(\) += )\d+$"#));
+    static ADDRESS: LazyLock<Regex> = LazyLock::new(|| compile(r"(\}, )\d+(\) += -?\d+)|(\[\d+ => )\d+(\])"));
     if !line.contains("‹pid ") || !WITH_PID.is_match(line) {
         return line.to_owned();
     }
-    LENGTHS.iter().fold(line.to_owned(), |line, (pattern, masked)| pattern.replace_all(&line, *masked).into_owned())
+    let line = TEXT.replace(line, "$1‹length›$2‹length›");
+    ADDRESS.replace_all(&line, "$1$3‹length›$2$4").into_owned()
 }
 
 /// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.

@@ -160,7 +160,10 @@ fn to_mermaid(sequence: &Sequence, language: Language) -> String {
 /// The columns from left to right, with their titles: the kernel is between the processes, if something begins or
 /// ends there.
 fn lanes(sequence: &Sequence, items: &[Item], language: Language, between: &str) -> Vec<(Option<usize>, String)> {
-    let title = |column: &Column| if column.who == column.program { column.who.clone() } else { format!("{}{between}{}", column.who, column.program) };
+    let title = |column: &Column| {
+        let Column { who, program, .. } = column;
+        if who == program { who.clone() } else { format!("{who}{between}{program}") }
+    };
     let mut lanes: Vec<_> = sequence.columns.iter().enumerate().map(|(at, column)| (Some(at), title(column))).collect();
     if items.iter().any(|item| matches!(item, Item::Arrow { from, to, .. } if from.is_none() || to.is_none())) {
         let kernel = if language == Language::Chinese { "内核" } else { "kernel" };

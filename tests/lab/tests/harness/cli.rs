@@ -180,10 +180,12 @@ fn sock_makes_the_calls_asked_for_and_no_others() {
     let folder = TempDir::new().unwrap();
     let commands = "socket dgram; bind a; getsockname; socket dgram; connect a; send x; 3 recv; 4 close";
     let options = ["-qqq", "-o", "log", "-e", "trace=%network,close,poll,read,write"];
-    let output = support::output(support::command("strace").args(options).args([env!("CARGO_BIN_EXE_lab"), "sock", "-c", commands]).current_dir(&folder)).unwrap();
+    let sock = [env!("CARGO_BIN_EXE_lab"), "sock", "-c", commands];
+    let output = support::output(support::command("strace").args(options).args(sock).current_dir(&folder)).unwrap();
     assert!(output.status.success(), "{output:?}");
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
-    let calls = log.lines().skip_while(|line| !line.starts_with("socket(")).filter_map(|line| line.split('(').next()).filter(|call| *call != "write");
+    let lines = log.lines().skip_while(|line| !line.starts_with("socket("));
+    let calls = lines.filter_map(|line| line.split('(').next()).filter(|call| *call != "write");
     assert_eq!(calls.collect::<Vec<_>>(), ["socket", "bind", "getsockname", "socket", "connect", "sendto", "recvfrom", "close"], "{log}");
 }
 
