@@ -230,15 +230,23 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn step(&mut self, step: &Step, observer: &mut dyn Observer) -> AsWritten {
-        if step.action.is_by_a_person() {
+        let is_by_a_person = step.action.is_by_a_person();
+        if is_by_a_person {
             self.settle()?;
             observer.at_rest(&self.actors);
-            observer.step(&step.with_numbers(&self.placeholders));
-            signals::check()?;
-            return self.act(step);
+        } else {
+            self.act(step)?;
         }
-        self.act(step)?;
-        observer.step(&self.line.take().map_or_else(|| step.with_numbers(&self.placeholders), |line| step.with_line(&line)));
+        // With its numbers, not their names.
+        let text = match self.line.take() {
+            Some(line) => format!("> {}", scene::notation(line.trim_ascii_end())),
+            None => self.placeholders.fill(&step.text),
+        };
+        observer.step(&Step { text, ..step.clone() });
+        if is_by_a_person {
+            signals::check()?;
+            self.act(step)?;
+        }
         Ok(())
     }
 

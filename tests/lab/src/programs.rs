@@ -208,14 +208,9 @@ impl Build<'_> {
         if !output.status.success() {
             bail!("cargo could not build {}", names.join(", "));
         }
-        let mut binaries = Binaries::new();
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            if let Some(path) = executable(line)
-                && let Some(name) = path.file_name()
-            {
-                binaries.insert(name.to_string_lossy().into_owned(), path);
-            }
-        }
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let named = |path: PathBuf| Some((path.file_name()?.to_string_lossy().into_owned(), path));
+        let binaries: Binaries = messages.lines().filter_map(executable).filter_map(named).collect();
         match missing(&binaries, names) {
             Some(missing) => bail!("cargo built no executable called {missing}"),
             None => Ok(binaries),

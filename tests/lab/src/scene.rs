@@ -193,16 +193,6 @@ impl Step {
     pub fn rest(&self) -> &str {
         self.text.split_once(' ').map_or("", |(_, rest)| rest)
     }
-
-    /// The step with the line that it expected as it was: with its numbers.
-    pub fn with_line(&self, line: &[u8]) -> Step {
-        Step { text: format!("> {}", notation(line.trim_ascii_end())), ..self.clone() }
-    }
-
-    /// The step with the numbers that its placeholders stand for.
-    pub fn with_numbers(&self, numbers: &Placeholders) -> Step {
-        Step { text: numbers.fill(&self.text), ..self.clone() }
-    }
 }
 
 impl Command {
