@@ -79,12 +79,11 @@ pub fn run(mut args: Args) -> Result<()> {
     let all: Vec<Question> = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
     let parts = tell_all(&scenes, &builds, &all, namespaces)?;
     let is_asked = |question: &&Question| question.scenes.iter().any(|name| scenes.iter().any(|scene| scene.name == *name));
-    let questions: BTreeMap<&str, Vec<&Question>> = all.iter().filter(is_asked).fold(BTreeMap::new(), |mut questions, question| {
-        questions.entry(&question.id).or_insert_with(Vec::new).push(question);
-        questions
-    });
-    let pair = |question: &Question| list([quote(&question.text), quote(&question.answer)]);
-    let questions = map(questions.into_iter().map(|(id, twins)| (id, list(twins.into_iter().map(pair)))));
+    let mut questions = BTreeMap::<&str, Vec<String>>::new();
+    for question in all.iter().filter(is_asked) {
+        questions.entry(&question.id).or_default().push(list([quote(&question.text), quote(&question.answer)]));
+    }
+    let questions = map(questions.into_iter().map(|(id, twins)| (id, list(twins))));
     let lang = quote(if language == Language::Chinese { "zh" } else { "en" });
     let data = map([("lang", lang), ("programs", map(sources)), ("questions", questions), ("parts", list(parts))]);
     fs::write(&output, html(&data)).with_context(|| format!("cannot write {}", output.display()))?;
