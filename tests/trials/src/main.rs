@@ -305,7 +305,7 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
     for lack in if pairs.is_empty() { Vec::new() } else { bench::programs::lacks(size) } {
         anstream::println!("{lack}");
     }
-    for path in figures.write(&out, &machine)? {
+    for path in figures.write(&out, &machine).with_context(|| format!("cannot write to {}", out.display()))? {
         anstream::println!("{}", path.display());
     }
     Ok(())

@@ -34,6 +34,10 @@ const FEW: usize = 4;
 /// The path that unixdataserver is given.
 const PATH: &str = "server.sock";
 
+pub fn what(server: &str, of: &str, quantity: &'static str, at: usize, who: &'static str) -> What {
+    What { part: "growth", of: format!("{server}: {of}"), quantity, at, who }
+}
+
 /// A client's socket, connected to this server.
 fn connect(server: &str, number: usize) -> Result<File> {
     let udp = |port| -> Result<OwnedFd> {
@@ -108,7 +112,7 @@ pub fn run(figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation)
                     let memory = resident(server.program().context("the server has ended")? as u32)? as f64;
                     server.kill()?;
                     for (quantity, value) in [(TIME, time), (MEMORY, memory)] {
-                        figures.add(What { part: "growth", of: format!("{name}: {of}"), quantity, at, who }, value);
+                        figures.add(what(name, of, quantity, at, who), value);
                     }
                 }
             }

@@ -83,6 +83,10 @@ pub const PAIRS: [Pair; 14] = [
     pair("", Client::Once("unix10"), None),
 ];
 
+pub fn what(pair: &str, quantity: &'static str, who: &'static str) -> What {
+    What { part: "programs", of: pair.to_owned(), quantity, at: 0, who }
+}
+
 /// Of a command line.
 fn name(command: &str) -> &str {
     command.split(' ').next().unwrap_or_default()
@@ -104,6 +108,10 @@ impl Pair {
     /// The names of its examples.
     pub fn examples(&self) -> Vec<String> {
         self.example.iter().flat_map(|example| ["std", "tokio"].map(|way| format!("{way}_{example}"))).collect()
+    }
+
+    pub fn has_examples(&self) -> bool {
+        self.example.is_some()
     }
 
     pub fn label(&self) -> String {
@@ -156,7 +164,7 @@ impl Pair {
         let _sandbox = Sandbox::new(isolation, &own)?;
         let who = self.who(&own);
         let can_trace = strace::available().is_ok();
-        let mut add = |quantity, who, value: f64| figures.add(What { part: "programs", of: self.label(), quantity, at: 0, who }, value);
+        let mut add = |quantity, who, value: f64| figures.add(what(&self.label(), quantity, who), value);
         let run = |who, under, exchanges| run(self, who, under, exchanges).with_context(|| format!("{} ({who})", self.label()));
         for _ in size.rounds() {
             for who in &who {

@@ -32,11 +32,14 @@ const BURST_OF_LARGE: usize = 2;
 
 pub const ROUND_TRIP: &str = "round trip";
 pub const ONE_WAY: &str = "one way";
-pub const TIME: &str = "time, µs";
 pub const UDP: &str = "UDP";
-pub const TRANSPORTS: [&str; 10] = [UDP, "UDP, connected", "UDP, connect each time", "TCP", "local stream", "local datagram", "local datagram, connected", "local seqpacket", "pipe", FUTEX];
+pub const TRANSPORTS: [&str; 9] = [UDP, "UDP, connected", "UDP, connect each time", "TCP", "local stream", "local datagram", "local datagram, connected", "local seqpacket", "pipe"];
 pub const FUTEX: &str = "a byte by futex";
 pub const EMPTY: &str = "an empty system call";
+
+pub fn what(direction: &str, size: usize, who: &'static str) -> What {
+    What { part: "transports", of: direction.to_owned(), quantity: "time, µs", at: size, who }
+}
 
 /// One process's end.
 struct End {
@@ -212,7 +215,7 @@ struct Job {
 }
 
 fn job(who: &'static str, direction: &str, size: usize, number: usize) -> Result<Job> {
-    let what = What { part: "transports", of: direction.to_owned(), quantity: TIME, at: size, who };
+    let what = what(direction, size, who);
     if who == EMPTY {
         // SAFETY: it has no arguments.
         return Ok(Job { what, exchange: Box::new(|| check(unsafe { libc::syscall(libc::SYS_getppid) } as isize).map(drop)), messages: 1, _peer: None });
@@ -253,7 +256,7 @@ pub fn run(figures: &mut Figures, size: Size) -> Result<()> {
     let mut jobs = Vec::new();
     for direction in [ROUND_TRIP, ONE_WAY] {
         for bytes in SIZES {
-            for who in TRANSPORTS.into_iter().filter(|who| *who != FUTEX) {
+            for who in TRANSPORTS {
                 jobs.push(job(who, direction, bytes, jobs.len()).with_context(|| format!("{who}, {bytes} bytes"))?);
             }
         }
