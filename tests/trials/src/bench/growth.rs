@@ -88,11 +88,7 @@ fn exchange(server: &str, clients: usize, waiting: usize, message: &str, times: 
     Ok(start.elapsed().as_secs_f64() * 1e6 / (times * clients) as f64)
 }
 
-/// Measures them all.
-///
-/// # Errors
-///
-/// If a server cannot be started, or a message is not answered as it should be.
+/// Measures them all; an error if a server cannot be started, or a message is not answered as it should be.
 pub fn run(figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation) -> Result<()> {
     let _sandbox = Sandbox::new(isolation, cast)?;
     for _ in size.rounds() {
@@ -109,7 +105,7 @@ pub fn run(figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation)
                     let message = format!("{:x<length$}", "GET / ");
                     let times = (size.exchanges / 4 / clients).max(2);
                     let time = exchange(name, clients, waiting, &message, times).with_context(|| format!("{name} ({who}), {at} {of}"))?;
-                    let memory = resident(server.program().context("the server has ended")? as u32)? as f64;
+                    let memory = resident(server.program().context("the server has ended")?)? as f64;
                     server.kill()?;
                     for (quantity, value) in [(TIME, time), (MEMORY, memory)] {
                         figures.add(what(name, of, quantity, at, who), value);

@@ -131,7 +131,7 @@ pub fn machine() -> String {
 }
 
 /// How many KiB a process has in memory, counted page by page.
-fn resident(pid: u32) -> Result<u64> {
+fn resident(pid: i32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let rss = text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok());
     rss.context("no Rss in smaps_rollup")
