@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 
     let folder = ports.clone();
     let no_strip = support::missing("strip");
-    let bench = move || bench::figures_are_there_and_ratios_are_theirs(&folder);
+    let bench = move || Ok(bench::figures_are_there_and_ratios_are_theirs(&folder)?);
     let mut trials = vec![support::trial("bench".to_owned(), no_strace.as_deref().or(no_strip.as_deref()), bench)];
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
