@@ -40,14 +40,7 @@ pub fn what(server: &str, of: &str, quantity: &'static str, at: usize, who: &'st
 
 /// A client's socket, connected to this server.
 fn connect(server: &str, number: usize) -> Result<File> {
-    let udp = |port| -> Result<OwnedFd> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.connect((Ipv4Addr::LOCALHOST, port))?;
-        Ok(socket.into())
-    };
     let socket: OwnedFd = match server {
-        "udpserver" => udp(43211)?,
-        "udp20_server" => udp(9501)?,
         "unixdataserver" => {
             // The C server answers names of one length only, that of its first client.
             let name = format!("client{number:04}");
@@ -57,7 +50,12 @@ fn connect(server: &str, number: usize) -> Result<File> {
             socket.connect(PATH)?;
             socket.into()
         }
-        _ => TcpStream::connect((Ipv4Addr::LOCALHOST, 9501))?.into(),
+        "tcp30_server" => TcpStream::connect((Ipv4Addr::LOCALHOST, 9501))?.into(),
+        _ => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect((Ipv4Addr::LOCALHOST, if server == "udpserver" { 43211 } else { 9501 }))?;
+            socket.into()
+        }
     };
     setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(LIMIT.as_secs() as i64))?;
     Ok(socket.into())

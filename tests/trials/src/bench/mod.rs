@@ -102,18 +102,13 @@ impl Spread {
         let mut data = Data::new(values);
         Spread { median: data.median(), low: data.lower_quartile(), high: data.upper_quartile() }
     }
-
-    /// Whether a ratio, as it is shown, may be 1.
-    pub fn is_same(self) -> bool {
-        let shown = |value: f64| (value * 100.).round() as i64;
-        (shown(self.low)..=shown(self.high)).contains(&100)
-    }
 }
 
-/// A ratio: `1.31 (1.28–1.33)`, or `same (0.97–1.02)`.
+/// A ratio: `1.31 (1.28–1.33)`, or `same (0.97–1.02)` if it may be 1, as it is shown.
 impl Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match (self.is_same(), format!("{:.2}", self.low) == format!("{:.2}", self.high)) {
+        let [low, high] = [self.low, self.high].map(|value| (value * 100.).round() as i64);
+        match ((low..=high).contains(&100), low == high) {
             (true, true) => write!(f, "same"),
             (true, false) => write!(f, "same ({:.2}–{:.2})", self.low, self.high),
             (false, true) => write!(f, "{:.2}", self.median),

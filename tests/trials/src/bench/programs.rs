@@ -243,18 +243,16 @@ impl Running {
         }
     }
 
-    fn is_held(&self) -> bool {
-        self.program().and_then(proc::blocked_in).is_some_and(|(call, _)| call == libc::SYS_exit_group)
+    /// Whether it has ended, or is held at its end.
+    fn is_done(&self) -> bool {
+        let is_held = self.program().and_then(proc::blocked_in).is_some_and(|(call, _)| call == libc::SYS_exit_group);
+        is_held || proc::stat(self.pid).is_none_or(|(_, state)| state == 'Z')
     }
 
-    fn has_ended(&self) -> bool {
-        proc::stat(self.pid).is_none_or(|(_, state)| state == 'Z')
-    }
-
-    /// Waits until it waits for a client, is held at its end, or has ended.
+    /// Waits until it waits for a client or is done.
     pub fn wait(&self) -> Result<()> {
         let waits = || self.program().is_some_and(|pid| proc::blocked_in(pid).is_some() && proc::stat(pid).is_some_and(|(_, state)| state == 'S'));
-        self.until("wait for a client", || waits() || self.is_held() || self.has_ended())
+        self.until("wait for a client", || waits() || self.is_done())
     }
 
     fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
@@ -334,13 +332,14 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
     time_wait::forget(9501)?;
     let server = server.map(|words| Running::start(&under.wrap(words, logs[0]), Stdio::null())).transpose()?;
     server.iter().try_for_each(Running::wait)?;
+    let input = lines(exchanges)?;
     let start = Instant::now();
     match client {
         None => (0..exchanges).try_for_each(|_| request())?,
         Some(words) => {
-            let client = Running::start(&under.wrap(words, logs[1]), lines(exchanges)?)?;
+            let client = Running::start(&under.wrap(words, logs[1]), input)?;
             if under == Under::Calls {
-                client.until("end", || client.is_held() || client.has_ended())?;
+                client.until("end", || client.is_done())?;
                 shown.memory[1] = memory(&client);
                 server.iter().try_for_each(Running::wait)?;
                 shown.memory[0] = server.as_ref().and_then(memory);
@@ -363,11 +362,8 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
 }
 
 fn lines(count: usize) -> Result<Stdio> {
-    let path = format!("lines.{count}");
-    if !fs::exists(&path)? {
-        fs::write(&path, (0..count).map(|number| format!("line {number}\n")).collect::<String>())?;
-    }
-    Ok(File::open(path)?.into())
+    fs::write("lines", (0..count).map(|number| format!("line {number}\n")).collect::<String>())?;
+    Ok(File::open("lines")?.into())
 }
 
 fn request() -> Result<()> {

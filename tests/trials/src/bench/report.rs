@@ -131,7 +131,7 @@ impl Figures {
         all.iter().filter(|(part, _)| self.has(part)).map(|(_, table)| table(self)).collect()
     }
 
-    /// Writes the raw numbers and the pictures; where they are.
+    /// Writes the raw numbers and the pictures; where they are, or an error if a file cannot be written.
     pub fn write(&self, folder: &Path, machine: &str) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(folder)?;
         let mut files = vec![folder.join("bench.tsv")];
