@@ -46,22 +46,11 @@ pub struct Revert {
     /// those of the golden, AddressSanitizer stops the program in `asan NAME`, `faults` finds it not to do
     /// what faults.tsv says; or, `reading`, only the text that the edit replaces is gone.
     pub shown: &'static str,
-    edits: Vec<Edit>,
+    /// A line, a text that stands there once, and another in its place.
+    edits: Vec<(usize, &'static str, &'static str)>,
 }
 
-/// Another text in place of one that stands once in a line.
-struct Edit {
-    /// Counted from 1.
-    line: usize,
-    from: &'static str,
-    to: &'static str,
-}
-
-/// The table: a row for each fix, with three cells for each edit at its end.
-///
-/// # Errors
-///
-/// If a row is not as it should be.
+/// The table: a row for each fix, with three cells for each edit at its end; an error if one is not as it should be.
 pub fn read() -> Result<Vec<Revert>> {
     include_str!("../reverts.tsv").lines().skip(1).map(|row| parse(row).with_context(|| format!("{FILE}: {row}"))).collect()
 }
@@ -76,7 +65,7 @@ fn parse(row: &'static str) -> Result<Revert> {
     ensure!(is_known, "'{shown}' is not one of rustc, faults, reading, scene NAME, calls NAME, asan NAME");
     let edit = |cells: &[&'static str]| {
         let &[line, from, to] = cells else { bail!("an edit has a line, a text and another") };
-        Ok(Edit { line: number(line)?, from, to })
+        Ok((number(line)?, from, to))
     };
     Ok(Revert { fix: Fix::new(program, line, name)?, shown, edits: edits.chunks(3).map(edit).collect::<Result<_>>()? })
 }
@@ -87,14 +76,10 @@ fn number(text: &str) -> Result<usize> {
 }
 
 impl Revert {
-    /// The program's source without the fix.
-    ///
-    /// # Errors
-    ///
-    /// If the text of an edit is not in its line exactly once.
+    /// The program's source without the fix; an error if the text of an edit is not in its line exactly once.
     pub fn apply(&self, source: &str) -> Result<String> {
         let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
-        for Edit { line, from, to } in &self.edits {
+        for (line, from, to) in &self.edits {
             let text = lines.get_mut(line - 1).filter(|text| text.matches(from).count() == 1);
             let text = text.with_context(|| format!("{FILE}: {}:{line}: '{from}' is not there exactly once", self.fix.program))?;
             *text = text.replace(from, to);
@@ -124,9 +109,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// # Errors
-    ///
-    /// If the ports cannot be built, or the workspace cannot be copied.
+    /// An error if the ports cannot be built, or the workspace cannot be copied.
     pub fn new() -> Result<Workspace> {
         let lab = programs::build(&["lab"], Profile::Dev)?["lab"].clone();
         let ports = programs::build(&PROGRAMS.map(|program| program.name), Profile::Dev)?;
@@ -135,19 +118,14 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// Puts a fix back; what is wrong, unless the check notices that and passes with the fix.
-    ///
-    /// # Errors
-    ///
-    /// If an edit cannot be made, does not compile, or the check cannot be run.
+    /// Undoes a fix; what is wrong, unless the check notices that and passes with the fix. An error if that cannot be tried.
     pub fn try_out(&mut self, revert: &Revert) -> Result<Option<&'static str>> {
         let key = if revert.scene().is_some() { revert.shown.to_owned() } else { format!("{} of {}", revert.shown, revert.fix.program) };
-        let passes_with = match self.passes.get(&key) {
-            Some(passes) => *passes,
-            None => self.check(revert)?,
-        };
-        self.passes.insert(key, passes_with);
-        if !passes_with {
+        if !self.passes.contains_key(&key) {
+            let passes = self.check(revert)?;
+            self.passes.insert(key.clone(), passes);
+        }
+        if !self.passes[&key] {
             return Ok(Some("also fails with the fix:"));
         }
         let path = self.copy.path().join(source(&revert.fix.program)?);
@@ -236,36 +214,27 @@ mod tests {
         fixes
     }
 
-    /// A row of a FIXES.md: the same fix, at one place or some.
-    struct Row {
-        fixes: Vec<Fix>,
-        /// The cell that says what the port does instead.
-        port: String,
-        /// The cell that names the test.
-        test: String,
-    }
-
-    /// The rows of all tables of fixes: those under the head `| fix | where | ...`.
-    fn rows() -> Vec<Row> {
+    /// The fixes in all tables of the FIXES.md files, those under the head `| fix | where | ...`; and the cells that
+    /// say what the port does instead, and name the test.
+    fn listed() -> Vec<(Fix, String, String)> {
         let texts = GROUPS.map(|group| fs::read_to_string(root().join(group).join("FIXES.md")).unwrap());
         let tables = texts.iter().flat_map(|text| text.lines().skip_while(|line| !line.starts_with("| fix | where |")).skip(2).take_while(|line| line.starts_with('|')));
-        tables.map(row).collect()
-    }
-
-    fn row(line: &str) -> Row {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let &[name, places, _, _, port, test] = cells.as_slice() else { panic!("a row of a table of fixes has six cells: {line}") };
-        let fix = |place: &str| {
-            let (program, at) = place.split_once(':').unwrap_or_else(|| panic!("'{place}' is not PROGRAM:LINE: {line}"));
-            Fix::new(program, at, name).unwrap()
-        };
-        Row { fixes: places.split(", ").map(fix).collect(), port: port.to_owned(), test: test.to_owned() }
+        let mut fixes = Vec::new();
+        for line in tables {
+            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            let &[name, places, _, _, port, test] = cells.as_slice() else { panic!("a row of a table of fixes has six cells: {line}") };
+            for place in places.split(", ") {
+                let (program, at) = place.split_once(':').unwrap_or_else(|| panic!("'{place}' is not PROGRAM:LINE: {line}"));
+                fixes.push((Fix::new(program, at, name).unwrap(), port.to_owned(), test.to_owned()));
+            }
+        }
+        fixes
     }
 
     #[test]
     fn sources_and_tables_list_the_same_fixes() {
         let marked: BTreeSet<Fix> = PROGRAMS.iter().flat_map(|program| marks(program.name)).collect();
-        let listed: BTreeSet<Fix> = rows().into_iter().flat_map(|row| row.fixes).collect();
+        let listed: BTreeSet<Fix> = listed().into_iter().map(|(fix, ..)| fix).collect();
         let put_back: BTreeSet<Fix> = read().unwrap().into_iter().map(|revert| revert.fix).collect();
         assert!(!marked.is_empty());
         assert_eq!(marked.symmetric_difference(&listed).collect::<Vec<_>>(), Vec::<&Fix>::new(), "in one of the sources and the FIXES.md alone");
@@ -273,46 +242,36 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_what_is_true_of_a_fix() {
+    fn a_table_says_what_is_true_of_a_fix_and_it_can_be_undone() {
         let (reverts, scenes) = (read().unwrap(), scene::read_all(root()).unwrap());
         let runs = |name: &str, fix: &Fix| scenes.iter().find(|scene| scene.name == name).is_some_and(|scene| scene.programs().contains(&fix.program.as_str()));
         let link = Regex::new(r"\[([^\]]+)\]\([^)]*#").unwrap();
         let array = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();
-        for row in rows() {
-            let named: Vec<&str> = link.captures_iter(&row.test).map(|found| found.get(1).unwrap().as_str()).collect();
-            for fix in &row.fixes {
-                let revert = reverts.iter().find(|revert| revert.fix == *fix).unwrap();
-                let is_right = match revert.shown {
-                    _ if !named.is_empty() => named.iter().any(|name| runs(name, fix)),
-                    "rustc" => row.test.starts_with("the compiler: "),
-                    "faults" => row.test.contains("`cargo trials faults`"),
-                    "reading" => row.test.ends_with("only a reader notices"),
-                    _ => false,
-                };
-                assert!(is_right, "{fix}: the test '{}', but in {FILE} {}", row.test, revert.shown);
-                assert!(revert.scene().is_none_or(|scene| runs(scene, fix)), "{fix}: {} does not run it", revert.shown);
-                if let Some(found) = array.captures(&row.port) {
-                    let source = text_of(&fix.program);
-                    let code = source.lines().nth(fix.line - 1).unwrap();
-                    assert!(code.contains(&format!(" {} = ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{fix}: {code}");
-                }
+        for (fix, port, test) in listed() {
+            let revert = reverts.iter().find(|revert| revert.fix == fix).unwrap();
+            let named: Vec<&str> = link.captures_iter(&test).map(|found| found.get(1).unwrap().as_str()).collect();
+            let is_right = match revert.shown {
+                _ if !named.is_empty() => named.iter().any(|name| runs(name, &fix)),
+                "rustc" => test.starts_with("the compiler: "),
+                "faults" => test.contains("`cargo trials faults`"),
+                "reading" => test.ends_with("only a reader notices"),
+                _ => false,
+            };
+            assert!(is_right, "{fix}: the test '{test}', but in {FILE} {}", revert.shown);
+            assert!(revert.scene().is_none_or(|scene| runs(scene, &fix)), "{fix}: {} does not run it", revert.shown);
+            let source = text_of(&fix.program);
+            assert_ne!(revert.apply(&source).unwrap(), source, "{fix}");
+            if let Some(found) = array.captures(&port) {
+                let code = source.lines().nth(fix.line - 1).unwrap();
+                assert!(code.contains(&format!(" {} = ", &found[1])) && code.contains(&format!("; {}]", &found[2])), "{fix}: {code}");
             }
-        }
-    }
-
-    #[test]
-    fn every_fix_can_be_put_back() {
-        for revert in read().unwrap() {
-            let source = text_of(&revert.fix.program);
-            assert_ne!(revert.apply(&source).unwrap(), source, "{}", revert.fix);
         }
     }
 
     #[test]
     fn an_edit_replaces_a_text_that_stands_once() {
         let applied = |line: usize, from: &'static str| {
-            let edit = Edit { line, from, to: "x" };
-            let revert = Revert { fix: Fix { program: "p".into(), line: 1, name: String::new() }, edits: vec![edit], shown: "" };
+            let revert = Revert { fix: Fix::new("p", "1", "").unwrap(), edits: vec![(line, from, "x")], shown: "" };
             revert.apply("fd = check(socket());\nbind(fd, fd);\n").map_err(|error| error.to_string())
         };
         assert_eq!(applied(2, "(fd, fd)").unwrap(), "fd = check(socket());\nbindx;\n");
