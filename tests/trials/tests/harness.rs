@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lab::memory::{self, Tool};
-use lab::programs::{self, Binaries, Build, GROUPS, PROGRAMS, Profile};
+use lab::programs::{self, Build, GROUPS, PROGRAMS, Profile};
 use lab::{scene, strace};
 use tempfile::TempDir;
 use trials::memory::unknown_processor;
@@ -27,17 +27,16 @@ fn main() -> ExitCode {
     let names = PROGRAMS.map(|program| program.name);
     let build = |name: &str, asan: bool| {
         let folder = folders.path().join(name);
-        let built = || {
+        if !arguments.list {
             let release = Build { root: programs::root(), profile: Profile::Release, asan, quiet: asan };
             let mut binaries = release.run(&names)?;
             if !asan {
                 // Whether they are fast does not matter here.
                 binaries.extend(Build { profile: Profile::Dev, ..release }.examples(&["std_udp", "tokio_udp"])?);
             }
-            anyhow::Ok(binaries)
-        };
-        let built = if arguments.list { Ok(Binaries::new()) } else { built() };
-        built.map(|binaries| support::collect(&binaries, &folder)).map(|()| folder)
+            support::collect(&binaries, &folder);
+        }
+        anyhow::Ok(folder)
     };
     let ports = build("ports", false).unwrap_or_else(|error| panic!("{error:#}"));
     let (asan, no_asan) = match build("asan", true) {

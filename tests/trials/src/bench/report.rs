@@ -156,12 +156,8 @@ impl Figures {
         let pairs = self.pairs(Pair::has_examples);
         let spread = |of: &str, who| self.spread(&programs::what(of, programs::TIME, who));
         let most = pairs.iter().flat_map(|of| WHO.map(|who| spread(of, who).map_or(0., |spread| spread.high))).fold(1., f64::max);
-        let mut chart = ChartBuilder::on(area)
-            .caption("One exchange, as port, C, std and tokio", (FONT, 16))
-            .margin(10)
-            .x_label_area_size(24)
-            .y_label_area_size(48)
-            .build_cartesian_2d(0f64..pairs.len().max(1) as f64, 0f64..most * 1.08)?;
+        let mut chart = chart(area, "One exchange, as port, C, std and tokio", 24);
+        let mut chart = chart.build_cartesian_2d(0f64..pairs.len().max(1) as f64, 0f64..most * 1.08)?;
         chart.configure_mesh().disable_x_mesh().disable_x_axis().light_line_style(TRANSPARENT).y_desc("µs").label_style((FONT, 12)).y_label_formatter(&|y| y.to_string()).draw()?;
         for ((who, colour), place) in WHO.into_iter().zip(COLOURS).zip([0.1, 0.3, 0.5, 0.7]) {
             let bars = pairs.iter().enumerate().filter_map(|(number, of)| Some((number as f64 + place, spread(of, who)?)));
@@ -213,18 +209,22 @@ fn legend<'a, X: Ranged, Y: Ranged>(chart: &mut ChartContext<'a, SVGBackend<'a>,
     Ok(())
 }
 
+/// One with room of this height for the labels below.
+fn chart<'a, 'b>(area: &'a Area<'b>, title: &str, below: i32) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.caption(title, (FONT, 16)).margin(10).x_label_area_size(below).y_label_area_size(48);
+    chart
+}
+
 /// A line for each of these, on logarithmic scales.
 fn lines(area: &Area, title: &str, x: &str, all: &[Series], has_legend: bool) -> Result<()> {
     let points = || all.iter().flat_map(|(_, points)| points);
     let (least, most) = points().fold((f64::MAX, 1f64), |(least, most), (_, spread)| (least.min(spread.low), most.max(spread.high)));
     let last = points().map(|(x, _)| *x).fold(2., f64::max);
     let first = points().map(|(x, _)| *x).fold(last / 2., f64::min);
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 16))
-        .margin(10)
-        .x_label_area_size(34)
-        .y_label_area_size(48)
-        .build_cartesian_2d((first..last).log_scale(), (least * 0.8..most * if has_legend { 6. } else { 1.2 }).log_scale())?;
+    let room = if has_legend { 6. } else { 1.2 };
+    let mut chart = chart(area, title, 34);
+    let mut chart = chart.build_cartesian_2d((first..last).log_scale(), (least * 0.8..most * room).log_scale())?;
     chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(x).y_desc("µs").label_style((FONT, 12)).x_label_formatter(&|x| x.to_string()).y_label_formatter(&|y| y.to_string()).draw()?;
     for ((name, points), colour) in all.iter().zip(COLOURS) {
         let drawn = chart.draw_series(LineSeries::new(points.iter().map(|(x, spread)| (*x, spread.median)), colour.stroke_width(2)))?;

@@ -26,11 +26,6 @@ use lab::signals;
 
 pub const SIZES: [usize; 5] = [16, 256, 1024, 4096, 65000];
 
-/// So many messages are under way in one direction, so that no queue is ever full: a local one holds 10, and
-/// one of UDP two of the largest.
-const BURST: usize = 8;
-const BURST_OF_LARGE: usize = 2;
-
 pub const ROUND_TRIP: &str = "round trip";
 pub const ONE_WAY: &str = "one way";
 pub const UDP: &str = "UDP";
@@ -223,7 +218,8 @@ fn job(who: &'static str, direction: &str, size: usize, number: usize) -> Result
     }
     let (messages, answer) = match direction {
         ROUND_TRIP => (1, size),
-        _ => (if size > 4096 { BURST_OF_LARGE } else { BURST }, 1),
+        // No queue is ever full: a local one holds 10, and one of UDP two of the largest.
+        _ => (if size > 4096 { 2 } else { 8 }, 1),
     };
     let [client, server] = ends(who, number)?;
     let mut buffer = vec![b'x'; size];
