@@ -314,15 +314,15 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
 fn reverts(names: &[String]) -> Result<()> {
     let chosen = programs(names)?;
     let mut reverts = reverts::read()?;
-    reverts.retain(|revert| chosen.contains(&revert.fix.program.as_str()));
+    reverts.retain(|revert| chosen.contains(&revert.program));
     lab::signals::watch();
     let mut workspace = Workspace::new()?;
     let mut wrong = Vec::new();
     for (revert, number) in reverts.iter().zip(1..) {
         lab::signals::check()?;
         let outcome = workspace.try_out(revert)?;
-        anstream::println!("{number}/{} {}: {} {}", reverts.len(), revert.fix, outcome.unwrap_or("noticed by"), revert.shown);
-        wrong.extend(outcome.map(|_| revert.fix.to_string()));
+        anstream::println!("{number}/{} {revert}: {} {}", reverts.len(), outcome.unwrap_or("noticed by"), revert.shown);
+        wrong.extend(outcome.map(|_| revert.to_string()));
     }
     ensure!(wrong.is_empty(), "{} of {} fixes can be undone unnoticed: {}", wrong.len(), reverts.len(), wrong.join("; "));
     anstream::println!("{} fixes undone one after the other, each noticed", reverts.len());
