@@ -19,7 +19,7 @@ use trials::faults::{self, Row};
 use trials::memory;
 use trials::reverts::{self, Workspace};
 use trials::sessions::{self, FAMILIES};
-use trials::soak::LOADS;
+use trials::soak::{self, SERVERS};
 use trials::verdict::{Players, Report};
 
 /// Fault-injection and stress tests for the ports and, with --originals, for the C programs.
@@ -244,12 +244,12 @@ fn memory(which: &Which, tool: Tool) -> Result<()> {
 }
 
 fn soak(ports: &Ports, messages: usize) -> Result<()> {
-    let loads = chosen(&ports.names, &LOADS, |load| load.program)?;
-    let players = Players::find(&loads.iter().map(|load| load.program).collect::<Vec<_>>(), ports.programs.as_deref(), false, None)?;
-    for load in loads {
-        let scene = load.scene(messages)?;
+    let servers: Vec<&str> = chosen(&ports.names, &SERVERS, |server| server)?.into_iter().copied().collect();
+    let players = Players::find(&servers, ports.programs.as_deref(), false, None)?;
+    for server in servers {
+        let scene = soak::scene(server, messages)?;
         players.isolation.play(&scene, &Cast::new(&scene, &players.builds, Side::Ports), &Options::default(), &mut ())?.as_written()?;
-        anstream::println!("{}: {messages} messages, each answered right", load.program);
+        anstream::println!("{server}: {messages} messages, each answered right");
     }
     Ok(())
 }

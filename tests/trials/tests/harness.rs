@@ -16,7 +16,7 @@ use lab::{scene, strace};
 use tempfile::TempDir;
 use trials::memory::unknown_processor;
 use trials::sessions::FAMILIES;
-use trials::soak::LOADS;
+use trials::soak::SERVERS;
 
 /// The scenes that memcheck, which is slow, watches: one of each group.
 const EXCHANGES: [&str; 5] = ["two-clients", "connected-interrupt", "stream-pair", "datagram-pair", "http-many"];
@@ -75,8 +75,8 @@ fn main() -> ExitCode {
         let compare = ["sessions", family, "--count", "12", "--seed", "2", "--originals", originals.as_deref().unwrap_or_default()];
         add(format!("sessions/live/{family}"), if no_originals.is_some() { &no_originals } else { &no_strace }, &compare, &ports);
     }
-    for load in LOADS {
-        add(format!("soak/{}", load.program), &None, &["soak", load.program, "--messages", "2000"], &ports);
+    for server in SERVERS {
+        add(format!("soak/{server}"), &None, &["soak", server, "--messages", "2000"], &ports);
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
