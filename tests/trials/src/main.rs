@@ -1,5 +1,6 @@
 //! The tool `trials`; `cargo trials help` lists its commands.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
@@ -269,10 +270,8 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
     let pairs: Vec<_> = bench::programs::PAIRS.iter().filter(|pair| is_wanted("programs") || pair.names().first().is_some_and(|name| is_wanted(name))).collect();
     let servers = bench::programs::PAIRS.iter().filter_map(|pair| pair.names().first().copied());
     chosen(wanted, &["programs", "transports", "growth"].into_iter().chain(servers).collect::<Vec<_>>(), |name| name)?;
-    let mut names: Vec<&str> = pairs.iter().flat_map(|pair| pair.names()).collect();
-    names.extend(growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth")));
-    names.sort_unstable();
-    names.dedup();
+    let grown = growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth"));
+    let names: BTreeSet<&str> = pairs.iter().flat_map(|pair| pair.names()).chain(grown).collect();
     let this = std::env::current_exe()?;
     let out = path::absolute(out.unwrap_or_else(|| this.ancestors().nth(2).unwrap_or(&this).join("bench")))?;
     let examples: Vec<String> = pairs.iter().flat_map(|pair| pair.examples()).collect();
@@ -282,7 +281,7 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
         None if examples.is_empty() => Binaries::new(),
         None => Build { root: programs::root(), profile: Profile::Release, asan: false, quiet: false }.examples(&examples)?,
     };
-    let players = which.players(&names, false)?;
+    let players = which.players(&Vec::from_iter(names), false)?;
     let mut cast = Cast::of_ports(&players.builds.ports.into_iter().chain(examples).collect());
     cast.c = players.builds.c.unwrap_or_default();
     let (size, machine) = (if quick { Size::QUICK } else { Size::FULL }, bench::machine());
@@ -302,8 +301,8 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
         growth::run(&mut figures, size, &cast, players.isolation)?;
     }
     lab::print(&format!("{machine}; all on one processor\n\n{}", figures.tables()));
-    for lack in if pairs.is_empty() { Vec::new() } else { bench::programs::lacks(size) } {
-        anstream::println!("{lack}");
+    if !pairs.is_empty() {
+        bench::programs::lacks(size).iter().for_each(|lack| anstream::println!("{lack}"));
     }
     for path in figures.write(&out, &machine).with_context(|| format!("cannot write to {}", out.display()))? {
         anstream::println!("{}", path.display());

@@ -160,10 +160,7 @@ fn scene(text: &str) -> Result<Scene> {
 }
 
 /// Draws `count` sessions from `seed` and plays each; how many steps they had, and how many calls were the same in C.
-///
-/// # Errors
-///
-/// If one goes wrong: what is wrong, and the smallest session found that does.
+/// An error if one goes wrong: what is wrong, and the smallest session found that does.
 pub fn run(family: &Family, count: usize, seed: u64, players: &Players) -> Result<(usize, usize)> {
     let (defined, mut rng) = (players.builds.c.is_some(), Rng::with_seed(seed));
     let honest = honest(&players.play(&scene(&text(family, &[], true))?, Side::Ports, Watch::Strace(None))?);
