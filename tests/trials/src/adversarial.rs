@@ -168,12 +168,7 @@ impl Program {
         self.command.contains(' ')
     }
 
-    /// What may follow in its command: redirections and, if it takes none, arguments.
-    fn rests(self) -> impl Iterator<Item = [&'static str; 5]> {
-        table("rest").filter(move |[name, ..]| *name != "arguments" || !self.has_arguments())
-    }
-
-    /// What is done to it, from this table.
+    /// The rows of this table that are for it.
     fn rows(self, name: &str) -> impl Iterator<Item = [&'static str; 5]> {
         table(name).filter(move |[_, _, only, ..]| only.is_empty() || is_among(self.name(), only))
     }
@@ -231,7 +226,7 @@ impl Program {
         inputs.extend(names.map(|[name, connect, ..]| (format!("client-{name}"), hello.replace("{S}", connect))));
 
         let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), "", &steps))).collect();
-        scripts.extend(self.rests().map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
+        scripts.extend(self.rows("rest").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
         scripts.extend(table("path").filter(|_| self.has_arguments()).map(|[name, path, ..]| {
             let mut script = Script::new(self);
             script.file("file", b"precious");
@@ -272,7 +267,7 @@ impl Program {
             let steps: Vec<&str> = steps.split(" | ").filter(|step| self.reads() || !step.starts_with("client <")).collect();
             (name.to_owned(), steps.join("\n"))
         }));
-        for [name, rest, ..] in self.rests() {
+        for [name, rest, ..] in self.rows("rest") {
             inputs.push((name.to_owned(), served(to_rest, &format!("{rest}{}", if rest.contains('<') { "" } else { self.input() }))));
         }
         inputs.push(("stdin-a-folder".to_owned(), served(to_rest, " < .")));
@@ -331,7 +326,7 @@ impl Program {
             script.steps(&format!("pair $ strace -qqq -f -o pair.strace -e trace=recvfrom -e inject=recvfrom:delay_enter=1000000:when=1 {}{rest}", self.name()));
             (name.to_owned(), script)
         };
-        [["nothing", ""]].into_iter().chain(self.rests().map(|[name, rest, ..]| [name, rest])).map(script).collect()
+        [["nothing", ""]].into_iter().chain(self.rows("rest").map(|[name, rest, ..]| [name, rest])).map(script).collect()
     }
 }
 

@@ -232,8 +232,7 @@ fn memory(which: &Which, tool: Tool) -> Result<()> {
     tool.available()?;
     let names = &which.ports.names;
     let scenes = scene::read_all(programs::root())?;
-    let is_wanted = |program: &&&str| names.is_empty() || names.iter().any(|name| name.split('/').next() == Some(program));
-    let cases = adversarial::cases(&programs(&[])?.iter().filter(is_wanted).copied().collect::<Vec<_>>())?;
+    let cases = adversarial::cases(&programs(&[])?)?;
     let is_named = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
     let cases = cases.iter().filter(|case| is_named(case.program) || is_named(&case.scene.name)).map(|case| &case.scene);
     let chosen: Vec<&Scene> = scenes.iter().filter(|scene| is_named(&scene.name)).chain(cases).filter(|scene| can_watch(scene)).collect();

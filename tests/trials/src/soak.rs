@@ -7,9 +7,6 @@ use anyhow::{Context, Result};
 
 use lab::scene::{self, Scene};
 
-/// How many messages a line typed at `lab sock` has: a terminal takes 4095 characters.
-const LINE: usize = 40;
-
 pub const SERVERS: [&str; 6] = ["udpserver", "udp20_server", "udpconnectserver", "unixstreamserver", "unixdataserver", "tcp30_server"];
 
 /// What `tests/trials/soak.tsv` says of this server, or else of udpserver.
@@ -30,7 +27,8 @@ pub fn scene(server: &str, messages: usize) -> Result<Scene> {
     let turn = |number: usize| if clients > 1 { format!("{} ", 3 + number % clients) } else { String::new() };
     let exchange = [("send", "sent"), ("receive", "received")].map(|(command, answer)| (says(command), says(answer)));
     let numbers: Vec<usize> = (0..messages).collect();
-    for line in numbers.chunks(LINE) {
+    // A terminal takes lines of 4095 characters.
+    for line in numbers.chunks(40) {
         if line[0] == 0 || clients == 0 {
             text += &steps(says("between"), "");
         }

@@ -28,9 +28,6 @@ pub const MEMORY: &str = "memory, KiB";
 /// The servers, how many messages may wait for each without loss, and the longest that it takes whole.
 pub const SERVERS: [(&str, usize, usize); 4] = [("udpserver", 64, 4000), ("udp20_server", 64, 1000), ("unixdataserver", 8, 4000), ("tcp30_server", 4, 1000)];
 
-/// With how many clients messages grow.
-const FEW: usize = 4;
-
 /// The path that unixdataserver is given.
 const PATH: &str = "server.sock";
 
@@ -92,7 +89,7 @@ pub fn run(figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation)
     for _ in size.rounds() {
         for (name, waiting, longest) in SERVERS {
             let more = CLIENTS.map(|clients| (OF_CLIENTS, clients, clients, LENGTHS[0]));
-            let longer = LENGTHS.map(|length| (OF_LENGTH, length, FEW, length));
+            let longer = LENGTHS.map(|length| (OF_LENGTH, length, 4, length));
             for (of, at, clients, length) in more.into_iter().chain(longer).filter(|(.., length)| *length <= longest) {
                 for who in [PORT, C].into_iter().filter(|who| *who == PORT || cast.c.contains_key(name)) {
                     let path = if who == C { format!("./{C_FOLDER}/{name}") } else { format!("./{name}") };

@@ -38,12 +38,6 @@ const START_CALLS: [&str; 2] = ["server: other calls", "client: other calls"];
 const INSTRUCTIONS: [&str; 2] = ["server: instructions per exchange", "client: instructions per exchange"];
 pub const QUANTITIES: [[&str; 2]; 7] = [[TIME, CPU], CALLS, START_CALLS, INSTRUCTIONS, FIRST, MEMORY, SIZE];
 
-/// How long a program is held at its end, for its memory to be looked at.
-const HELD: &str = "inject=exit_group:delay_enter=20000";
-
-/// How many requests to a server that ends with the first, and the like, are one run.
-const STARTS: usize = 5;
-
 /// A server and its client, as command lines; empty if there is none.
 pub struct Pair {
     server: &'static str,
@@ -95,10 +89,6 @@ impl Pair {
         self.example.iter().flat_map(|example| ["std", "tokio"].map(|way| format!("{way}_{example}"))).collect()
     }
 
-    pub fn has_examples(&self) -> bool {
-        self.example.is_some()
-    }
-
     pub fn label(&self) -> String {
         self.names().join(", ")
     }
@@ -136,7 +126,8 @@ impl Pair {
         for _ in size.rounds() {
             for who in &who {
                 let exchanges = size.exchanges.min(self.most);
-                let starts = if exchanges == 1 { STARTS } else { 1 };
+                // So many runs of programs that make one exchange are as one.
+                let starts = if exchanges == 1 { 5 } else { 1 };
                 let runs = (0..starts).map(|_| run(who, Under::Nothing, exchanges)).collect::<Result<Vec<_>>>()?;
                 add(TIME, who, runs.iter().map(|run| run.wall.as_secs_f64() * 1e6).sum::<f64>() / (exchanges * starts) as f64);
                 add(CPU, who, runs.iter().map(|run| run.cpu).sum::<f64>() / (exchanges * starts) as f64);
@@ -292,7 +283,8 @@ impl Under {
         let callgrind = format!("--log-file={log}");
         let wrapper: &[&str] = match self {
             Under::Nothing => &[],
-            Under::Calls => &["strace", "-f", "-qqq", "-o", log, "-e", HELD],
+            // At its end a program is held for 20 ms, for its memory to be looked at.
+            Under::Calls => &["strace", "-f", "-qqq", "-o", log, "-e", "inject=exit_group:delay_enter=20000"],
             Under::First => &["strace", "-f", "-qqq", "--seccomp-bpf", "-ttt", "-e", "trace=execve,socket,socketpair", "-o", log],
             Under::Callgrind => &["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", &callgrind],
         };

@@ -14,19 +14,14 @@ use super::transports::{EMPTY, FUTEX, ONE_WAY, ROUND_TRIP, SIZES, TRANSPORTS, UD
 use super::{Figures, Spread, What, growth, programs, transports};
 
 /// Colours that people who do not see all of them can tell apart.
-const COLOURS: [RGBColor; 9] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(120, 94, 240),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-    RGBColor(110, 110, 110),
-    BLACK,
-];
+const COLOURS: [u32; 9] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0x785ef0, 0x56b4e9, 0xe69f00, 0x6e6e6e, 0x000000];
 
 const FONT: &str = "sans-serif";
+
+fn rgb(colour: u32) -> RGBColor {
+    let [_, red, green, blue] = colour.to_be_bytes();
+    RGBColor(red, green, blue)
+}
 
 fn number(value: f64) -> String {
     format!("{value:.*}", if value >= 100. || value == 0. { 0 } else { 2 - usize::from(value >= 10.) })
@@ -72,7 +67,7 @@ impl Figures {
             let measured = quantities().filter(|quantity| is_there(quantity, PORT));
             text += &table(&row(&pair, who()), measured.map(|quantity| row(quantity, who().map(|who| cell(&pair, quantity, who)))));
         }
-        let compared = self.pairs(Pair::has_examples);
+        let compared = self.pairs(|pair| !pair.examples().is_empty());
         if compared.len() > 1 {
             let rows = compared.iter().map(|pair| row(server(pair), WHO.map(|who| cell(pair, programs::TIME, who))));
             text += &table(&row(programs::TIME, WHO), rows);
@@ -153,13 +148,13 @@ impl Figures {
 
     /// A group of bars for each pair that there is as more than a port.
     fn draw_programs(&self, area: &Area) -> Result<()> {
-        let pairs = self.pairs(Pair::has_examples);
+        let pairs = self.pairs(|pair| !pair.examples().is_empty());
         let spread = |of: &str, who| self.spread(&programs::what(of, programs::TIME, who));
         let most = pairs.iter().flat_map(|of| WHO.map(|who| spread(of, who).map_or(0., |spread| spread.high))).fold(1., f64::max);
         let mut chart = chart(area, "One exchange, as port, C, std and tokio", 24);
         let mut chart = chart.build_cartesian_2d(0f64..pairs.len().max(1) as f64, 0f64..most * 1.08)?;
         chart.configure_mesh().disable_x_mesh().disable_x_axis().light_line_style(TRANSPARENT).y_desc("µs").label_style((FONT, 12)).y_label_formatter(&|y| y.to_string()).draw()?;
-        for ((who, colour), place) in WHO.into_iter().zip(COLOURS).zip([0.1, 0.3, 0.5, 0.7]) {
+        for ((who, colour), place) in WHO.into_iter().zip(COLOURS.map(rgb)).zip([0.1, 0.3, 0.5, 0.7]) {
             let bars = pairs.iter().enumerate().filter_map(|(number, of)| Some((number as f64 + place, spread(of, who)?)));
             let bar = |(x, spread): (f64, Spread)| Rectangle::new([(x, 0.), (x + 0.18, spread.median)], colour.filled());
             let drawn = chart.draw_series(bars.clone().map(bar))?;
@@ -226,7 +221,7 @@ fn lines(area: &Area, title: &str, x: &str, all: &[Series], has_legend: bool) ->
     let mut chart = chart(area, title, 34);
     let mut chart = chart.build_cartesian_2d((first..last).log_scale(), (least * 0.8..most * room).log_scale())?;
     chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(x).y_desc("µs").label_style((FONT, 12)).x_label_formatter(&|x| x.to_string()).y_label_formatter(&|y| y.to_string()).draw()?;
-    for ((name, points), colour) in all.iter().zip(COLOURS) {
+    for ((name, points), colour) in all.iter().zip(COLOURS.map(rgb)) {
         let drawn = chart.draw_series(LineSeries::new(points.iter().map(|(x, spread)| (*x, spread.median)), colour.stroke_width(2)))?;
         if has_legend {
             drawn.label(*name).legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 14, y)], colour.stroke_width(2)));
