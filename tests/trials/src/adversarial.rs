@@ -261,7 +261,8 @@ impl Program {
         let served = |serve: &str, rest: &str| format!("other $ lab sock -c '{{B}}; {serve}'\nclient $ {{C}}{rest}");
         let [_, _, answer, to_rest, _] = self.serve();
         let mut inputs: Vec<(String, String)> = Vec::new();
-        inputs.extend(self.messages().map(|(name, message)| (format!("answer-{name}"), served(&answer.replace("{M}", &message), self.input()))));
+        let answers = self.messages().map(|(name, message)| (format!("answer-{name}"), answer.replace("{M}", &message)));
+        inputs.extend(answers.map(|(name, answer)| (name, served(&answer, self.input()))));
         let servers = self.rows(if self.is_stream() { "stream client" } else { "datagram client" });
         inputs.extend(servers.map(|[name, steps, ..]| {
             let steps: Vec<&str> = steps.split(" | ").filter(|step| self.reads() || !step.starts_with("client <")).collect();
@@ -345,13 +346,10 @@ pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// What honest partners, and clients with plain lines, have on their terminals when nothing happens.
-type Honest = BTreeMap<String, Vec<String>>;
-
 /// Plays the cases of one program: the first is the one in which nothing happens.
 pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
     let mut report = Report::default();
-    let (mut honest, mut honest_in_c) = (Honest::new(), Honest::new());
+    let (mut honest, mut honest_in_c) = (BTreeMap::new(), BTreeMap::new());
     for case in cases {
         signals::check()?;
         report.tried += 1;
@@ -386,8 +384,8 @@ fn seen(start: &Start) -> Vec<String> {
     [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own).map(|line| line.text)).collect()
 }
 
-/// What is wrong with the starts of a case. The cases in which nothing happens come first, and say what is honest.
-fn judge(case: &Case, starts: &[Start], honest: &mut Honest, is_c: bool) -> Vec<Verdict> {
+/// What is wrong with the starts of a case. Cases in which nothing happens come first: `honest` is what terminals show there.
+fn judge(case: &Case, starts: &[Start], honest: &mut BTreeMap<String, Vec<String>>, is_c: bool) -> Vec<Verdict> {
     let kept = |program: &str, what: &str| !is_c && case.exceptions("kept", program).any(|kept| kept == what);
     let stays = |start: &Start| all_programs().any(|program| Some(program.name()) == start.program && program.role.starts_with("serves"));
     let is_served = !starts.iter().any(|start| stays(start) && start.interrupted.is_none());

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_ratio_may_be_the_same() {
-        for (median, low, high, shown) in [(1.3, 1.3, 1.3, "1.30"), (0.985, 0.95, 0.996, "same (0.95–1.00)"), (0.98, 0.95, 0.99, "0.98 (0.95–0.99)")] {
+        let all = [(1.3, 1.3, 1.3, "1.30"), (0.985, 0.95, 0.996, "same (0.95–1.00)"), (0.98, 0.95, 0.99, "0.98 (0.95–0.99)")];
+        for (median, low, high, shown) in all {
             assert_eq!(Spread { median, low, high }.to_string(), shown);
         }
     }

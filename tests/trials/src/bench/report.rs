@@ -220,7 +220,9 @@ fn lines(area: &Area, title: &str, x: &str, all: &[Series], has_legend: bool) ->
     let room = if has_legend { 6. } else { 1.2 };
     let mut chart = chart(area, title, 34);
     let mut chart = chart.build_cartesian_2d((first..last).log_scale(), (least * 0.8..most * room).log_scale())?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(x).y_desc("µs").label_style((FONT, 12)).x_label_formatter(&|x| x.to_string()).y_label_formatter(&|y| y.to_string()).draw()?;
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT).x_desc(x).y_desc("µs").label_style((FONT, 12));
+    mesh.x_label_formatter(&|x| x.to_string()).y_label_formatter(&|y| y.to_string()).draw()?;
     for ((name, points), colour) in all.iter().zip(COLOURS.map(rgb)) {
         let drawn = chart.draw_series(LineSeries::new(points.iter().map(|(x, spread)| (*x, spread.median)), colour.stroke_width(2)))?;
         if has_legend {
