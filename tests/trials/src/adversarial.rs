@@ -80,13 +80,11 @@ impl Case {
 struct Script {
     program: Program,
     text: String,
-    /// Who has been started and not waited for.
-    started: Vec<String>,
 }
 
 impl Script {
     fn new(program: Program) -> Script {
-        Script { program, text: String::new(), started: Vec::new() }
+        Script { program, text: String::new() }
     }
 
     /// Appends these steps, and ends who was started in them, but not the server. Who was started last ends first:
@@ -94,29 +92,22 @@ impl Script {
     fn steps(&mut self, steps: &str) {
         let Program { command, kind, address, .. } = self.program;
         let [_, connect, listen, ..] = table("kind").find(|[name, ..]| *name == kind).unwrap_or_default();
+        let mut started = Vec::new();
         for step in steps.lines() {
             let who = step.split(' ').next().unwrap_or_default();
-            if step.contains(" $ ") && !step.contains("$ fg") {
-                self.started.push(who.to_owned());
+            if step.contains(" $ ") && who != "server" {
+                started.push(who);
             }
             let sockets = step.replace("{S}", connect).replace("{B}", listen);
             self.text += &sockets.replace("{K}", kind).replace("{A}", address).replace("{W}", who).replace("{C}", command);
             self.text.push('\n');
         }
-        while let Some(who) = self.started.pop_if(|who| who != "server") {
-            self.end(&who);
-        }
+        started.iter().rev().for_each(|who| self.end(who));
     }
 
     /// Ends someone: with ^C if need be, which is an error for one that should end by itself.
     fn end(&mut self, who: &str) {
         self.text += &format!("{who} ^C\n{who} = SIGINT\n");
-    }
-
-    fn end_server(&mut self) {
-        if self.started.pop().is_some() {
-            self.end("server");
-        }
     }
 
     /// A file with these bytes.
@@ -145,12 +136,7 @@ impl Script {
 
     /// An honest server, and the program as its client.
     fn honest_server(&mut self, number: usize) {
-        let serve = match (self.program.reads(), self.program.is_stream()) {
-            (true, false) => "recvfrom; sendto sender Hi, g1; recvfrom; sendto sender Hi, g2",
-            (true, true) => "read; send Hi, g1{LF}; read; send Hi, g2{LF}; read",
-            (false, false) => "recvfrom; sendto sender hello",
-            (false, true) => "read; send hello",
-        };
+        let [_, serve, ..] = self.program.serve();
         self.clear();
         self.steps(&format!("honest{number} $ lab sock -c '{{B}}; {serve}'\nhonestclient{number} $ {{C}}{}", self.program.input()));
     }
@@ -182,9 +168,15 @@ impl Program {
         self.command.contains(' ')
     }
 
-    /// What may follow in its command: redirections and, if it takes none, arguments.
-    fn rests(self) -> impl Iterator<Item = [&'static str; 5]> {
-        table("rest").filter(move |[name, ..]| *name != "arguments" || !self.has_arguments())
+    /// The rows of this table that are for it.
+    fn rows(self, name: &str) -> impl Iterator<Item = [&'static str; 5]> {
+        table(name).filter(move |[_, _, only, ..]| only.is_empty() || is_among(self.name(), only))
+    }
+
+    /// How it is answered if it is a client.
+    fn serve(self) -> [&'static str; 5] {
+        let name = format!("{}{}", if self.is_stream() { "stream" } else { "datagram" }, if self.reads() { " lines" } else { "" });
+        table("serve").find(|row| row[0] == name).unwrap_or_default()
     }
 
     fn is_stream(self) -> bool {
@@ -228,15 +220,13 @@ impl Program {
         let hello = ask("send g1; ");
         let mut inputs = vec![("nothing".to_owned(), String::new())];
         inputs.extend(self.messages().map(|(name, message)| (format!("message-{name}"), ask(&format!("send {message}; ")))));
-        // tcp10_server gives no answer, and if it is the first to close, its port is taken for a minute.
-        let leaves_out = |name: &str| (name == "breaks-off" && self.kind != "tcp") || (name == "answer-unread" && self.name() == "tcp10_server");
-        let clients = table(if self.is_stream() { "stream server" } else { "datagram server" }).filter(|[name, ..]| !leaves_out(name));
+        let clients = self.rows(if self.is_stream() { "stream server" } else { "datagram server" });
         inputs.extend(clients.map(|[name, steps, ..]| (name.to_owned(), steps.replace(" | ", "\n"))));
         let names = table("client name").filter(|_| self.is_local());
         inputs.extend(names.map(|[name, connect, ..]| (format!("client-{name}"), hello.replace("{S}", connect))));
 
         let mut scripts: Scripts = inputs.into_iter().map(|(name, steps)| (name, self.around(Script::new(self), "", &steps))).collect();
-        scripts.extend(self.rests().map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
+        scripts.extend(self.rows("rest").map(|[name, rest, ..]| (name.to_owned(), self.around(Script::new(self), rest, &hello))));
         scripts.extend(table("path").filter(|_| self.has_arguments()).map(|[name, path, ..]| {
             let mut script = Script::new(self);
             script.file("file", b"precious");
@@ -252,44 +242,36 @@ impl Program {
         // One that serves a single client, and has none, waits for it.
         if serves || !steps.is_empty() {
             script.steps(&format!("server $ {{C}}{rest}"));
+            if serves {
+                script.honest_client(1);
+            }
+            script.steps(steps);
+            if serves {
+                script.honest_client(2);
+            }
+            script.end("server");
         }
-        if serves {
-            script.honest_client(1);
-        }
-        script.steps(steps);
-        if serves {
-            script.honest_client(2);
-        }
-        script.end_server();
         script.steps("server $ {C}");
         script.honest_client(3);
-        script.end_server();
+        script.end("server");
         script
     }
 
     fn client_scripts(self) -> Scripts {
         let served = |serve: &str, rest: &str| format!("other $ lab sock -c '{{B}}; {serve}'\nclient $ {{C}}{rest}");
+        let [_, _, answer, to_rest, _] = self.serve();
         let mut inputs: Vec<(String, String)> = Vec::new();
-        inputs.extend(self.messages().map(|(name, answer)| {
-            let serve = match (self.reads(), self.is_stream()) {
-                (true, false) => format!("recvfrom; sendto sender Hi, g1; recvfrom; sendto sender {answer}; recvfrom"),
-                (true, true) => format!("read; send Hi, g1{{LF}}; read; send {answer}; read"),
-                (false, false) => format!("recvfrom; sendto sender {answer}"),
-                (false, true) => format!("read; send {answer}; read"),
-            };
-            (format!("answer-{name}"), served(&serve, self.input()))
-        }));
-        // Whether a client that reads no lines has sent by then is a matter of time.
-        let servers = table(if self.is_stream() { "stream client" } else { "datagram client" }).filter(|[name, ..]| self.reads() || *name != "server-leaves-at-once");
+        let answers = self.messages().map(|(name, message)| (format!("answer-{name}"), answer.replace("{M}", &message)));
+        inputs.extend(answers.map(|(name, answer)| (name, served(&answer, self.input()))));
+        let servers = self.rows(if self.is_stream() { "stream client" } else { "datagram client" });
         inputs.extend(servers.map(|[name, steps, ..]| {
             let steps: Vec<&str> = steps.split(" | ").filter(|step| self.reads() || !step.starts_with("client <")).collect();
             (name.to_owned(), steps.join("\n"))
         }));
-        let serve = if self.is_stream() { "read; send Hi{LF}; read; send Hi{LF}; recv 1000000 MSG_WAITALL" } else { "recvfrom; sendto sender Hi; recvfrom; sendto sender Hi; recvfrom" };
-        for [name, rest, ..] in self.rests() {
-            inputs.push((name.to_owned(), served(serve, &format!("{rest}{}", if rest.contains('<') { "" } else { self.input() }))));
+        for [name, rest, ..] in self.rows("rest") {
+            inputs.push((name.to_owned(), served(to_rest, &format!("{rest}{}", if rest.contains('<') { "" } else { self.input() }))));
         }
-        inputs.push(("stdin-a-folder".to_owned(), served(serve, " < .")));
+        inputs.push(("stdin-a-folder".to_owned(), served(to_rest, " < .")));
 
         let mut nothing = Script::new(self);
         nothing.file("honest", b"g1\ng2\n");
@@ -331,7 +313,7 @@ impl Program {
             script.file("lines", &[b"g1\n" as &[u8], &line, if ends_line { b"g2\n" } else { b"" }].concat());
             script.file("honest", b"g1\ng2\n");
             script.steps(&format!("server $ {server}\nclient $ {{C}} < lines"));
-            script.end_server();
+            script.end("server");
             script.honest_server(2);
             (format!("line-{name}"), script)
         };
@@ -345,7 +327,7 @@ impl Program {
             script.steps(&format!("pair $ strace -qqq -f -o pair.strace -e trace=recvfrom -e inject=recvfrom:delay_enter=1000000:when=1 {}{rest}", self.name()));
             (name.to_owned(), script)
         };
-        [["nothing", ""]].into_iter().chain(self.rests().map(|[name, rest, ..]| [name, rest])).map(script).collect()
+        [["nothing", ""]].into_iter().chain(self.rows("rest").map(|[name, rest, ..]| [name, rest])).map(script).collect()
     }
 }
 
@@ -364,13 +346,10 @@ pub fn cases(names: &[&str]) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// What honest partners, and clients with plain lines, have on their terminals when nothing happens.
-type Honest = BTreeMap<String, Vec<String>>;
-
 /// Plays the cases of one program: the first is the one in which nothing happens.
 pub fn run(cases: &[&Case], players: &Players) -> Result<Report> {
     let mut report = Report::default();
-    let (mut honest, mut honest_in_c) = (Honest::new(), Honest::new());
+    let (mut honest, mut honest_in_c) = (BTreeMap::new(), BTreeMap::new());
     for case in cases {
         signals::check()?;
         report.tried += 1;
@@ -405,8 +384,8 @@ fn seen(start: &Start) -> Vec<String> {
     [start.who.clone()].into_iter().chain(verdict::terminal(start)).chain(start.traces.iter().flat_map(Trace::own).map(|line| line.text)).collect()
 }
 
-/// What is wrong with the starts of a case. The cases in which nothing happens come first, and say what is honest.
-fn judge(case: &Case, starts: &[Start], honest: &mut Honest, is_c: bool) -> Vec<Verdict> {
+/// What is wrong with the starts of a case. Cases in which nothing happens come first: `honest` is what terminals show there.
+fn judge(case: &Case, starts: &[Start], honest: &mut BTreeMap<String, Vec<String>>, is_c: bool) -> Vec<Verdict> {
     let kept = |program: &str, what: &str| !is_c && case.exceptions("kept", program).any(|kept| kept == what);
     let stays = |start: &Start| all_programs().any(|program| Some(program.name()) == start.program && program.role.starts_with("serves"));
     let is_served = !starts.iter().any(|start| stays(start) && start.interrupted.is_none());

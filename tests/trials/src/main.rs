@@ -1,5 +1,6 @@
 //! The tool `trials`; `cargo trials help` lists its commands.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use trials::faults::{self, Row};
 use trials::memory;
 use trials::reverts::{self, Workspace};
 use trials::sessions::{self, FAMILIES};
-use trials::soak::LOADS;
+use trials::soak::{self, SERVERS};
 use trials::verdict::{Players, Report};
 
 /// Fault-injection and stress tests for the ports and, with --originals, for the C programs.
@@ -231,8 +232,7 @@ fn memory(which: &Which, tool: Tool) -> Result<()> {
     tool.available()?;
     let names = &which.ports.names;
     let scenes = scene::read_all(programs::root())?;
-    let is_wanted = |program: &&&str| names.is_empty() || names.iter().any(|name| name.split('/').next() == Some(program));
-    let cases = adversarial::cases(&programs(&[])?.iter().filter(is_wanted).copied().collect::<Vec<_>>())?;
+    let cases = adversarial::cases(&programs(&[])?)?;
     let is_named = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
     let cases = cases.iter().filter(|case| is_named(case.program) || is_named(&case.scene.name)).map(|case| &case.scene);
     let chosen: Vec<&Scene> = scenes.iter().filter(|scene| is_named(&scene.name)).chain(cases).filter(|scene| can_watch(scene)).collect();
@@ -244,12 +244,12 @@ fn memory(which: &Which, tool: Tool) -> Result<()> {
 }
 
 fn soak(ports: &Ports, messages: usize) -> Result<()> {
-    let loads = chosen(&ports.names, &LOADS, |load| load.program)?;
-    let players = Players::find(&loads.iter().map(|load| load.program).collect::<Vec<_>>(), ports.programs.as_deref(), false, None)?;
-    for load in loads {
-        let scene = load.scene(messages)?;
+    let servers: Vec<&str> = chosen(&ports.names, &SERVERS, |server| server)?.into_iter().copied().collect();
+    let players = Players::find(&servers, ports.programs.as_deref(), false, None)?;
+    for server in servers {
+        let scene = soak::scene(server, messages)?;
         players.isolation.play(&scene, &Cast::new(&scene, &players.builds, Side::Ports), &Options::default(), &mut ())?.as_written()?;
-        anstream::println!("{}: {messages} messages, each answered right", load.program);
+        anstream::println!("{server}: {messages} messages, each answered right");
     }
     Ok(())
 }
@@ -269,10 +269,8 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
     let pairs: Vec<_> = bench::programs::PAIRS.iter().filter(|pair| is_wanted("programs") || pair.names().first().is_some_and(|name| is_wanted(name))).collect();
     let servers = bench::programs::PAIRS.iter().filter_map(|pair| pair.names().first().copied());
     chosen(wanted, &["programs", "transports", "growth"].into_iter().chain(servers).collect::<Vec<_>>(), |name| name)?;
-    let mut names: Vec<&str> = pairs.iter().flat_map(|pair| pair.names()).collect();
-    names.extend(growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth")));
-    names.sort_unstable();
-    names.dedup();
+    let grown = growth::SERVERS.iter().map(|(server, ..)| *server).filter(|_| is_wanted("growth"));
+    let names: BTreeSet<&str> = pairs.iter().flat_map(|pair| pair.names()).chain(grown).collect();
     let this = std::env::current_exe()?;
     let out = path::absolute(out.unwrap_or_else(|| this.ancestors().nth(2).unwrap_or(&this).join("bench")))?;
     let examples: Vec<String> = pairs.iter().flat_map(|pair| pair.examples()).collect();
@@ -282,7 +280,7 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
         None if examples.is_empty() => Binaries::new(),
         None => Build { root: programs::root(), profile: Profile::Release, asan: false, quiet: false }.examples(&examples)?,
     };
-    let players = which.players(&names, false)?;
+    let players = which.players(&Vec::from_iter(names), false)?;
     let mut cast = Cast::of_ports(&players.builds.ports.into_iter().chain(examples).collect());
     cast.c = players.builds.c.unwrap_or_default();
     let (size, machine) = (if quick { Size::QUICK } else { Size::FULL }, bench::machine());
@@ -302,10 +300,10 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
         growth::run(&mut figures, size, &cast, players.isolation)?;
     }
     lab::print(&format!("{machine}; all on one processor\n\n{}", figures.tables()));
-    for lack in if pairs.is_empty() { Vec::new() } else { bench::programs::lacks(size) } {
-        anstream::println!("{lack}");
+    if !pairs.is_empty() {
+        bench::programs::lacks(size).iter().for_each(|lack| anstream::println!("{lack}"));
     }
-    for path in figures.write(&out, &machine)? {
+    for path in figures.write(&out, &machine).with_context(|| format!("cannot write to {}", out.display()))? {
         anstream::println!("{}", path.display());
     }
     Ok(())
@@ -314,15 +312,15 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
 fn reverts(names: &[String]) -> Result<()> {
     let chosen = programs(names)?;
     let mut reverts = reverts::read()?;
-    reverts.retain(|revert| chosen.contains(&revert.fix.program.as_str()));
+    reverts.retain(|revert| chosen.contains(&revert.program));
     lab::signals::watch();
     let mut workspace = Workspace::new()?;
     let mut wrong = Vec::new();
     for (revert, number) in reverts.iter().zip(1..) {
         lab::signals::check()?;
         let outcome = workspace.try_out(revert)?;
-        anstream::println!("{number}/{} {}: {} {}", reverts.len(), revert.fix, outcome.unwrap_or("noticed by"), revert.shown);
-        wrong.extend(outcome.map(|_| revert.fix.to_string()));
+        anstream::println!("{number}/{} {revert}: {} {}", reverts.len(), outcome.unwrap_or("noticed by"), revert.shown);
+        wrong.extend(outcome.map(|_| revert.to_string()));
     }
     ensure!(wrong.is_empty(), "{} of {} fixes can be undone unnoticed: {}", wrong.len(), reverts.len(), wrong.join("; "));
     anstream::println!("{} fixes undone one after the other, each noticed", reverts.len());

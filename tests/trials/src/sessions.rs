@@ -17,12 +17,6 @@ use lab::trace::is_call;
 /// How many clients' terminals a session has.
 const CLIENTS: usize = 3;
 
-/// How many acts a session has at most.
-const ACTS: usize = 14;
-
-/// How many bytes a terminal holds for a program that does not read, with room for ^D and ^C.
-const HELD: usize = 4093;
-
 /// A server and the clients that go with it, as commands.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Family {
@@ -118,7 +112,8 @@ impl Script {
             }
             ("<", line) => {
                 let unread = self.unread[who].map_or(0, |unread| unread + expand(line).len() + 1);
-                if who != SERVER && unread < HELD && !self.waiting[who] {
+                // So many bytes a terminal holds for a program that does not read, with room for ^D and ^C.
+                if who != SERVER && unread < 4093 && !self.waiting[who] {
                     self.unread[who] = Some(unread);
                     self.waiting[who] = self.held;
                     self.step(who, act);
@@ -160,10 +155,7 @@ fn scene(text: &str) -> Result<Scene> {
 }
 
 /// Draws `count` sessions from `seed` and plays each; how many steps they had, and how many calls were the same in C.
-///
-/// # Errors
-///
-/// If one goes wrong: what is wrong, and the smallest session found that does.
+/// An error if one goes wrong: what is wrong, and the smallest session found that does.
 pub fn run(family: &Family, count: usize, seed: u64, players: &Players) -> Result<(usize, usize)> {
     let (defined, mut rng) = (players.builds.c.is_some(), Rng::with_seed(seed));
     let honest = honest(&players.play(&scene(&text(family, &[], true))?, Side::Ports, Watch::Strace(None))?);
@@ -262,7 +254,7 @@ fn acts(rng: &mut Rng, family: &Family, defined: bool) -> Vec<Act> {
         (17, _) => (SERVER, "^Z".to_owned()),
         _ => (SERVER, "$ fg".to_owned()),
     };
-    let mut acts: Vec<Act> = (0..rng.usize(1..ACTS)).map(|_| act(rng)).collect();
+    let mut acts: Vec<Act> = (0..rng.usize(1..14)).map(|_| act(rng)).collect();
     if defined && family.is_connected() {
         // In C udpconnectserver ends its first message with a NUL and no other: after a longer message a
         // shorter one keeps its tail. So all its messages have one length here.

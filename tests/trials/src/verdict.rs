@@ -18,10 +18,6 @@ use lab::sandbox::Isolation;
 use lab::scene::Scene;
 use lab::trace::Line;
 
-/// How long programs may take to come to rest. C programs may loop at each step, and get less.
-const PATIENCE: Duration = Duration::from_secs(5);
-const PATIENCE_WITH_C: Duration = Duration::from_secs(2);
-
 /// The programs, and where they are played.
 pub struct Players {
     pub isolation: Isolation,
@@ -39,7 +35,8 @@ impl Players {
 
     /// Plays a scene whose programs need not do what it says; what became of each start.
     pub fn play(&self, scene: &Scene, side: Side, watch: Watch) -> Result<Vec<Start>> {
-        let patience = if side == Side::Ports { PATIENCE } else { PATIENCE_WITH_C };
+        // For them to come to rest. C programs may loop at each step, and get less.
+        let patience = Duration::from_secs(if side == Side::Ports { 5 } else { 2 });
         let options = Options { watch, mode: Mode::Observe(patience), ..Options::default() };
         let mut played = self.isolation.play(scene, &Cast::new(scene, &self.builds, side), &options, &mut ())?.as_written()?;
         for start in &mut played.starts {

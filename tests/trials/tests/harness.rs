@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lab::memory::{self, Tool};
-use lab::programs::{self, Binaries, Build, GROUPS, PROGRAMS, Profile};
+use lab::programs::{self, Build, GROUPS, PROGRAMS, Profile};
 use lab::{scene, strace};
 use tempfile::TempDir;
 use trials::memory::unknown_processor;
 use trials::sessions::FAMILIES;
-use trials::soak::LOADS;
+use trials::soak::SERVERS;
 
 /// The scenes that memcheck, which is slow, watches: one of each group.
 const EXCHANGES: [&str; 5] = ["two-clients", "connected-interrupt", "stream-pair", "datagram-pair", "http-many"];
@@ -27,17 +27,16 @@ fn main() -> ExitCode {
     let names = PROGRAMS.map(|program| program.name);
     let build = |name: &str, asan: bool| {
         let folder = folders.path().join(name);
-        let built = || {
+        if !arguments.list {
             let release = Build { root: programs::root(), profile: Profile::Release, asan, quiet: asan };
             let mut binaries = release.run(&names)?;
             if !asan {
                 // Whether they are fast does not matter here.
                 binaries.extend(Build { profile: Profile::Dev, ..release }.examples(&["std_udp", "tokio_udp"])?);
             }
-            anyhow::Ok(binaries)
-        };
-        let built = if arguments.list { Ok(Binaries::new()) } else { built() };
-        built.map(|binaries| support::collect(&binaries, &folder)).map(|()| folder)
+            support::collect(&binaries, &folder);
+        }
+        anyhow::Ok(folder)
     };
     let ports = build("ports", false).unwrap_or_else(|error| panic!("{error:#}"));
     let (asan, no_asan) = match build("asan", true) {
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
 
     let folder = ports.clone();
     let no_strip = support::missing("strip");
-    let bench = move || bench::figures_are_there_and_ratios_are_theirs(&folder);
+    let bench = move || Ok(bench::figures_are_there_and_ratios_are_theirs(&folder)?);
     let mut trials = vec![support::trial("bench".to_owned(), no_strace.as_deref().or(no_strip.as_deref()), bench)];
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
@@ -76,8 +75,8 @@ fn main() -> ExitCode {
         let compare = ["sessions", family, "--count", "12", "--seed", "2", "--originals", originals.as_deref().unwrap_or_default()];
         add(format!("sessions/live/{family}"), if no_originals.is_some() { &no_originals } else { &no_strace }, &compare, &ports);
     }
-    for load in LOADS {
-        add(format!("soak/{}", load.program), &None, &["soak", load.program, "--messages", "2000"], &ports);
+    for server in SERVERS {
+        add(format!("soak/{server}"), &None, &["soak", server, "--messages", "2000"], &ports);
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

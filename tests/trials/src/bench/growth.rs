@@ -28,22 +28,16 @@ pub const MEMORY: &str = "memory, KiB";
 /// The servers, how many messages may wait for each without loss, and the longest that it takes whole.
 pub const SERVERS: [(&str, usize, usize); 4] = [("udpserver", 64, 4000), ("udp20_server", 64, 1000), ("unixdataserver", 8, 4000), ("tcp30_server", 4, 1000)];
 
-/// With how many clients messages grow.
-const FEW: usize = 4;
-
 /// The path that unixdataserver is given.
 const PATH: &str = "server.sock";
 
+pub fn what(server: &str, of: &str, quantity: &'static str, at: usize, who: &'static str) -> What {
+    What { part: "growth", of: format!("{server}: {of}"), quantity, at, who }
+}
+
 /// A client's socket, connected to this server.
 fn connect(server: &str, number: usize) -> Result<File> {
-    let udp = |port| -> Result<OwnedFd> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.connect((Ipv4Addr::LOCALHOST, port))?;
-        Ok(socket.into())
-    };
     let socket: OwnedFd = match server {
-        "udpserver" => udp(43211)?,
-        "udp20_server" => udp(9501)?,
         "unixdataserver" => {
             // The C server answers names of one length only, that of its first client.
             let name = format!("client{number:04}");
@@ -53,7 +47,12 @@ fn connect(server: &str, number: usize) -> Result<File> {
             socket.connect(PATH)?;
             socket.into()
         }
-        _ => TcpStream::connect((Ipv4Addr::LOCALHOST, 9501))?.into(),
+        "tcp30_server" => TcpStream::connect((Ipv4Addr::LOCALHOST, 9501))?.into(),
+        _ => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect((Ipv4Addr::LOCALHOST, if server == "udpserver" { 43211 } else { 9501 }))?;
+            socket.into()
+        }
     };
     setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(LIMIT.as_secs() as i64))?;
     Ok(socket.into())
@@ -84,17 +83,13 @@ fn exchange(server: &str, clients: usize, waiting: usize, message: &str, times: 
     Ok(start.elapsed().as_secs_f64() * 1e6 / (times * clients) as f64)
 }
 
-/// Measures them all.
-///
-/// # Errors
-///
-/// If a server cannot be started, or a message is not answered as it should be.
+/// Measures them all; an error if a server cannot be started, or a message is not answered as it should be.
 pub fn run(figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation) -> Result<()> {
     let _sandbox = Sandbox::new(isolation, cast)?;
     for _ in size.rounds() {
         for (name, waiting, longest) in SERVERS {
             let more = CLIENTS.map(|clients| (OF_CLIENTS, clients, clients, LENGTHS[0]));
-            let longer = LENGTHS.map(|length| (OF_LENGTH, length, FEW, length));
+            let longer = LENGTHS.map(|length| (OF_LENGTH, length, 4, length));
             for (of, at, clients, length) in more.into_iter().chain(longer).filter(|(.., length)| *length <= longest) {
                 for who in [PORT, C].into_iter().filter(|who| *who == PORT || cast.c.contains_key(name)) {
                     let path = if who == C { format!("./{C_FOLDER}/{name}") } else { format!("./{name}") };
@@ -105,10 +100,10 @@ pub fn run(figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation)
                     let message = format!("{:x<length$}", "GET / ");
                     let times = (size.exchanges / 4 / clients).max(2);
                     let time = exchange(name, clients, waiting, &message, times).with_context(|| format!("{name} ({who}), {at} {of}"))?;
-                    let memory = resident(server.program().context("the server has ended")? as u32)? as f64;
+                    let memory = resident(server.program().context("the server has ended")?)? as f64;
                     server.kill()?;
                     for (quantity, value) in [(TIME, time), (MEMORY, memory)] {
-                        figures.add(What { part: "growth", of: format!("{name}: {of}"), quantity, at, who }, value);
+                        figures.add(what(name, of, quantity, at, who), value);
                     }
                 }
             }

@@ -102,18 +102,13 @@ impl Spread {
         let mut data = Data::new(values);
         Spread { median: data.median(), low: data.lower_quartile(), high: data.upper_quartile() }
     }
-
-    /// Whether a ratio, as it is shown, may be 1.
-    pub fn is_same(self) -> bool {
-        let shown = |value: f64| (value * 100.).round() as i64;
-        (shown(self.low)..=shown(self.high)).contains(&100)
-    }
 }
 
-/// A ratio: `1.31 (1.28–1.33)`, or `same (0.97–1.02)`.
+/// A ratio: `1.31 (1.28–1.33)`, or `same (0.97–1.02)` if it may be 1, as it is shown.
 impl Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match (self.is_same(), format!("{:.2}", self.low) == format!("{:.2}", self.high)) {
+        let [low, high] = [self.low, self.high].map(|value| (value * 100.).round() as i64);
+        match ((low..=high).contains(&100), low == high) {
             (true, true) => write!(f, "same"),
             (true, false) => write!(f, "same ({:.2}–{:.2})", self.low, self.high),
             (false, true) => write!(f, "{:.2}", self.median),
@@ -131,7 +126,7 @@ pub fn machine() -> String {
 }
 
 /// How many KiB a process has in memory, counted page by page.
-fn resident(pid: u32) -> Result<u64> {
+fn resident(pid: i32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let rss = text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok());
     rss.context("no Rss in smaps_rollup")
@@ -151,18 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_is_that_of_the_pairs() {
-        let mut figures = Figures::default();
-        let what = |who| What { part: "programs", of: "udp".to_owned(), quantity: "time", at: 0, who };
-        for (port, c) in [(10., 11.), (20., 19.), (30., 30.)] {
-            figures.add(what("port"), port);
-            figures.add(what("C"), c);
+    fn a_ratio_may_be_the_same() {
+        let all = [(1.3, 1.3, 1.3, "1.30"), (0.985, 0.95, 0.996, "same (0.95–1.00)"), (0.98, 0.95, 0.99, "0.98 (0.95–0.99)")];
+        for (median, low, high, shown) in all {
+            assert_eq!(Spread { median, low, high }.to_string(), shown);
         }
-        let ratio = figures.ratio(&what("port"), &what("C")).unwrap();
-        assert_eq!(ratio.median, 1.);
-        assert!(ratio.is_same() && ratio.low < 1. && ratio.high > 1.);
-        assert_eq!(figures.ratio(&what("std"), &what("C")), None);
-        assert_eq!(Spread::of(vec![1.3, 1.3, 1.3]).to_string(), "1.30");
-        assert_eq!(Spread { median: 0.985, low: 0.95, high: 0.996 }.to_string(), "same (0.95–1.00)");
     }
 }

@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use super::{Figures, LIMIT, Size, What, resident};
 use lab::actor::end_name;
 use lab::memory::Tool;
-use lab::programs::{Binaries, C_FOLDER, Cast};
+use lab::programs::{C_FOLDER, Cast};
 use lab::sandbox::{Isolation, Sandbox};
 use lab::{proc, signals, strace, time_wait};
 
@@ -38,67 +38,50 @@ const START_CALLS: [&str; 2] = ["server: other calls", "client: other calls"];
 const INSTRUCTIONS: [&str; 2] = ["server: instructions per exchange", "client: instructions per exchange"];
 pub const QUANTITIES: [[&str; 2]; 7] = [[TIME, CPU], CALLS, START_CALLS, INSTRUCTIONS, FIRST, MEMORY, SIZE];
 
-/// How long a program is held at its end, for its memory to be looked at.
-const HELD: &str = "inject=exit_group:delay_enter=20000";
-
-/// How many requests to a server that ends with the first, and the like, are one run.
-const STARTS: usize = 5;
-
-/// A server and its client, as command lines.
+/// A server and its client, as command lines; empty if there is none.
 pub struct Pair {
     server: &'static str,
-    client: Client,
+    /// Without one we send requests.
+    client: &'static str,
+    /// How many exchanges a run has at most.
+    most: usize,
     /// The name that the examples std_NAME and tokio_NAME have after the underscore; `None`: there are none.
     example: Option<&'static str>,
 }
 
-enum Client {
-    /// It sends each line that it reads.
-    Lines(&'static str),
-    /// It makes one exchange, and so does its server; or both are one program.
-    Once(&'static str),
-    /// We send requests: so many at most.
-    Requests(usize),
-}
+/// The client sends each line that it reads.
+const LINES: usize = usize::MAX;
 
-const fn pair(server: &'static str, client: Client, example: Option<&'static str>) -> Pair {
-    Pair { server, client, example }
+const fn pair(server: &'static str, client: &'static str, most: usize, example: Option<&'static str>) -> Pair {
+    Pair { server, client, most, example }
 }
 
 pub const PAIRS: [Pair; 14] = [
-    pair("udpserver", Client::Lines("udpclient 127.0.0.1"), Some("udp")),
-    pair("udpconnectserver", Client::Lines("udpconnectclient02 127.0.0.1"), Some("udpconnect")),
-    pair("udpconnectserver", Client::Lines("udpconnectclient 127.0.0.1"), None),
-    pair("unixstreamserver s.sock", Client::Lines("unixstreamclient s.sock"), Some("unixstream")),
-    pair("unixdataserver s.sock", Client::Lines("unixdataclient s.sock"), Some("unixdata")),
-    pair("upperserver", Client::Lines("upperclient"), Some("upper")),
+    pair("udpserver", "udpclient 127.0.0.1", LINES, Some("udp")),
+    pair("udpconnectserver", "udpconnectclient02 127.0.0.1", LINES, Some("udpconnect")),
+    pair("udpconnectserver", "udpconnectclient 127.0.0.1", LINES, None),
+    pair("unixstreamserver s.sock", "unixstreamclient s.sock", LINES, Some("unixstream")),
+    pair("unixdataserver s.sock", "unixdataclient s.sock", LINES, Some("unixdata")),
+    pair("upperserver", "upperclient", LINES, Some("upper")),
     // The C server keeps each connection's descriptor, and may have 1,024.
-    pair("tcp30_server", Client::Requests(500), Some("http")),
-    pair("tcp20_server", Client::Requests(1), None),
-    pair("udp20_server", Client::Once("udp10_client"), None),
-    pair("udp10_server", Client::Once("udp10_client"), None),
-    pair("tcp10_server", Client::Once("tcp10_client"), None),
-    pair("unix20_tcp_server", Client::Once("unix20_tcp_client"), None),
-    pair("unix30_udp_server", Client::Once("unix30_udp_client"), None),
-    pair("", Client::Once("unix10"), None),
+    pair("tcp30_server", "", 500, Some("http")),
+    pair("tcp20_server", "", 1, None),
+    pair("udp20_server", "udp10_client", 1, None),
+    pair("udp10_server", "udp10_client", 1, None),
+    pair("tcp10_server", "tcp10_client", 1, None),
+    pair("unix20_tcp_server", "unix20_tcp_client", 1, None),
+    pair("unix30_udp_server", "unix30_udp_client", 1, None),
+    pair("", "unix10", 1, None),
 ];
 
-/// Of a command line.
-fn name(command: &str) -> &str {
-    command.split(' ').next().unwrap_or_default()
+pub fn what(pair: &str, quantity: &'static str, who: &'static str) -> What {
+    What { part: "programs", of: pair.to_owned(), quantity, at: 0, who }
 }
 
 impl Pair {
-    fn client(&self) -> &'static str {
-        match self.client {
-            Client::Lines(client) | Client::Once(client) => client,
-            Client::Requests(_) => "",
-        }
-    }
-
     /// The names of its programs.
     pub fn names(&self) -> Vec<&'static str> {
-        [self.server, self.client()].map(name).into_iter().filter(|name| !name.is_empty()).collect()
+        [self.server, self.client].iter().filter_map(|command| command.split(' ').next()).filter(|name| !name.is_empty()).collect()
     }
 
     /// The names of its examples.
@@ -112,7 +95,7 @@ impl Pair {
 
     /// The command lines of server and client, those that there are.
     fn commands(&self, who: &'static str) -> [Option<Vec<String>>; 2] {
-        [(self.server, "server"), (self.client(), "client")].map(|(command, role)| {
+        [(self.server, "server"), (self.client, "client")].map(|(command, role)| {
             let mut words = command.split(' ').map(str::to_owned).collect::<Vec<_>>();
             match who {
                 PORT => words[0] = format!("./{}", words[0]),
@@ -121,15 +104,6 @@ impl Pair {
             }
             (!command.is_empty()).then_some(words)
         })
-    }
-
-    /// How many exchanges a run has, of so many.
-    fn exchanges(&self, wanted: usize) -> usize {
-        match self.client {
-            Client::Lines(_) => wanted,
-            Client::Once(_) => 1,
-            Client::Requests(most) => wanted.min(most),
-        }
     }
 
     /// As which of port, C, std and tokio it is there.
@@ -142,26 +116,18 @@ impl Pair {
         WHO.into_iter().filter(is_there).collect()
     }
 
-    /// Measures the self.
-    ///
-    /// # Errors
-    ///
-    /// If a program cannot be started, fails, or does not do what it should in time.
+    /// Measures it; an error if a program cannot be started, fails, or does not do what it should in time.
     pub fn measure(&self, figures: &mut Figures, size: Size, cast: &Cast, isolation: Isolation) -> Result<()> {
-        let only = |binaries: &Binaries| {
-            binaries.iter().filter(|(name, _)| self.names().contains(&name.as_str()) || self.examples().contains(name)).map(|(name, path)| (name.clone(), path.clone())).collect()
-        };
-        let mut own = Cast::of_ports(&only(&cast.ports));
-        own.c = only(&cast.c);
-        let _sandbox = Sandbox::new(isolation, &own)?;
-        let who = self.who(&own);
+        let _sandbox = Sandbox::new(isolation, cast)?;
+        let who = self.who(cast);
         let can_trace = strace::available().is_ok();
-        let mut add = |quantity, who, value: f64| figures.add(What { part: "programs", of: self.label(), quantity, at: 0, who }, value);
+        let mut add = |quantity, who, value: f64| figures.add(what(&self.label(), quantity, who), value);
         let run = |who, under, exchanges| run(self, who, under, exchanges).with_context(|| format!("{} ({who})", self.label()));
         for _ in size.rounds() {
             for who in &who {
-                let exchanges = self.exchanges(size.exchanges);
-                let starts = if exchanges == 1 { STARTS } else { 1 };
+                let exchanges = size.exchanges.min(self.most);
+                // So many runs of programs that make one exchange are as one.
+                let starts = if exchanges == 1 { 5 } else { 1 };
                 let runs = (0..starts).map(|_| run(who, Under::Nothing, exchanges)).collect::<Result<Vec<_>>>()?;
                 add(TIME, who, runs.iter().map(|run| run.wall.as_secs_f64() * 1e6).sum::<f64>() / (exchanges * starts) as f64);
                 add(CPU, who, runs.iter().map(|run| run.cpu).sum::<f64>() / (exchanges * starts) as f64);
@@ -172,7 +138,7 @@ impl Pair {
             }
         }
         for who in &who {
-            let most = self.exchanges(size.watched);
+            let most = size.watched.min(self.most);
             // The first exchange finds functions and gets memory that the next ones have.
             let mut per_exchange = |under, quantities: [&'static str; 2], rest: Option<[&'static str; 2]>| -> Result<()> {
                 let many = run(who, under, most)?;
@@ -268,18 +234,16 @@ impl Running {
         }
     }
 
-    fn is_held(&self) -> bool {
-        self.program().and_then(proc::blocked_in).is_some_and(|(call, _)| call == libc::SYS_exit_group)
+    /// Whether it has ended, or is held at its end.
+    fn is_done(&self) -> bool {
+        let is_held = self.program().and_then(proc::blocked_in).is_some_and(|(call, _)| call == libc::SYS_exit_group);
+        is_held || proc::stat(self.pid).is_none_or(|(_, state)| state == 'Z')
     }
 
-    fn has_ended(&self) -> bool {
-        proc::stat(self.pid).is_none_or(|(_, state)| state == 'Z')
-    }
-
-    /// Waits until it waits for a client, is held at its end, or has ended.
+    /// Waits until it waits for a client or is done.
     pub fn wait(&self) -> Result<()> {
         let waits = || self.program().is_some_and(|pid| proc::blocked_in(pid).is_some() && proc::stat(pid).is_some_and(|(_, state)| state == 'S'));
-        self.until("wait for a client", || waits() || self.is_held() || self.has_ended())
+        self.until("wait for a client", || waits() || self.is_done())
     }
 
     fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
@@ -319,7 +283,8 @@ impl Under {
         let callgrind = format!("--log-file={log}");
         let wrapper: &[&str] = match self {
             Under::Nothing => &[],
-            Under::Calls => &["strace", "-f", "-qqq", "-o", log, "-e", HELD],
+            // At its end a program is held for 20 ms, for its memory to be looked at.
+            Under::Calls => &["strace", "-f", "-qqq", "-o", log, "-e", "inject=exit_group:delay_enter=20000"],
             Under::First => &["strace", "-f", "-qqq", "--seccomp-bpf", "-ttt", "-e", "trace=execve,socket,socketpair", "-o", log],
             Under::Callgrind => &["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", &callgrind],
         };
@@ -354,18 +319,19 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
     let mut shown = Run::default();
     let [server, client] = pair.commands(who);
     let logs = ["server.log", "client.log"];
-    let memory = |program: &Running| resident(program.program()? as u32).ok().map(|rss| rss as f64);
+    let memory = |program: &Running| resident(program.program()?).ok().map(|rss| rss as f64);
     let read = |log| (under != Under::Nothing).then(|| under.read(log)).transpose();
     time_wait::forget(9501)?;
     let server = server.map(|words| Running::start(&under.wrap(words, logs[0]), Stdio::null())).transpose()?;
     server.iter().try_for_each(Running::wait)?;
+    let input = lines(exchanges)?;
     let start = Instant::now();
     match client {
         None => (0..exchanges).try_for_each(|_| request())?,
         Some(words) => {
-            let client = Running::start(&under.wrap(words, logs[1]), lines(exchanges)?)?;
+            let client = Running::start(&under.wrap(words, logs[1]), input)?;
             if under == Under::Calls {
-                client.until("end", || client.is_held() || client.has_ended())?;
+                client.until("end", || client.is_done())?;
                 shown.memory[1] = memory(&client);
                 server.iter().try_for_each(Running::wait)?;
                 shown.memory[0] = server.as_ref().and_then(memory);
@@ -388,11 +354,8 @@ fn run(pair: &Pair, who: &'static str, under: Under, exchanges: usize) -> Result
 }
 
 fn lines(count: usize) -> Result<Stdio> {
-    let path = format!("lines.{count}");
-    if !fs::exists(&path)? {
-        fs::write(&path, (0..count).map(|number| format!("line {number}\n")).collect::<String>())?;
-    }
-    Ok(File::open(path)?.into())
+    fs::write("lines", (0..count).map(|number| format!("line {number}\n")).collect::<String>())?;
+    Ok(File::open("lines")?.into())
 }
 
 fn request() -> Result<()> {

@@ -2,9 +2,8 @@
 //! messages, the other receives them and answers with one. Beside them, what the kernel takes at least: a byte
 //! handed over in shared memory, where only `futex` waits and wakes, and a system call that does nothing.
 
-use std::ffi::c_void;
-use std::io::{Error, pipe};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::io::{Error, PipeReader, PipeWriter, pipe};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::ptr::{null, null_mut};
@@ -12,89 +11,77 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrLike, UnixAddr, setsockopt, socketpair, sockopt::ReceiveTimeout};
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, connect, getsockname, recvfrom, sendto, setsockopt, socketpair};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, Pid, fork, getppid, read, write};
 
 use super::{Figures, LIMIT, Size, What};
 use lab::signals;
 
 pub const SIZES: [usize; 5] = [16, 256, 1024, 4096, 65000];
 
-/// So many messages are under way in one direction, so that no queue is ever full: a local one holds 10, and
-/// one of UDP two of the largest.
-const BURST: usize = 8;
-const BURST_OF_LARGE: usize = 2;
-
 pub const ROUND_TRIP: &str = "round trip";
 pub const ONE_WAY: &str = "one way";
-pub const TIME: &str = "time, µs";
 pub const UDP: &str = "UDP";
-pub const TRANSPORTS: [&str; 10] = [UDP, "UDP, connected", "UDP, connect each time", "TCP", "local stream", "local datagram", "local datagram, connected", "local seqpacket", "pipe", FUTEX];
+pub const TRANSPORTS: [&str; 9] = [UDP, "UDP, connected", "UDP, connect each time", "TCP", "local stream", "local datagram", "local datagram, connected", "local seqpacket", "pipe"];
 pub const FUTEX: &str = "a byte by futex";
 pub const EMPTY: &str = "an empty system call";
+
+pub fn what(direction: &str, size: usize, who: &'static str) -> What {
+    What { part: "transports", of: direction.to_owned(), quantity: "time, µs", at: size, who }
+}
 
 /// One process's end.
 struct End {
     from: OwnedFd,
     to: OwnedFd,
     /// Whom to send to, if that is not settled.
-    address: Option<Box<dyn SockaddrLike>>,
+    address: Option<SockaddrStorage>,
     /// Whether to connect before each message, and to disconnect after it.
     connects: bool,
 }
 
-fn check(result: isize) -> Result<usize> {
-    Ok(usize::try_from(result).map_err(|_| Error::last_os_error())?)
-}
-
 impl End {
-    fn new(socket: impl Into<OwnedFd>, address: Option<Box<dyn SockaddrLike>>) -> Result<End> {
+    fn new(socket: impl Into<OwnedFd>, address: Option<SockaddrStorage>) -> Result<End> {
         let from = socket.into();
         setsockopt(&from, ReceiveTimeout, &TimeVal::seconds(LIMIT.as_secs() as i64))?;
         Ok(End { to: from.try_clone()?, from, address, connects: false })
     }
 
-    // SAFETY of all calls: the pointers and lengths are those of slices and addresses that outlive them.
-    fn connect(&self, address: *const libc::sockaddr, len: libc::socklen_t) -> Result<()> {
-        check(unsafe { libc::connect(self.to.as_raw_fd(), address, len) } as isize).map(drop)
-    }
-
     fn send(&self, mut bytes: &[u8]) -> Result<()> {
         let fd = self.to.as_raw_fd();
         if let (Some(address), true) = (&self.address, self.connects) {
-            self.connect(address.as_ptr(), address.len())?;
+            connect(fd, address)?;
         }
         while !bytes.is_empty() {
-            let (start, len) = (bytes.as_ptr().cast::<c_void>(), bytes.len());
-            bytes = &bytes[check(match &self.address {
-                Some(address) if !self.connects => unsafe { libc::sendto(fd, start, len, 0, address.as_ptr(), address.len()) },
-                _ => unsafe { libc::write(fd, start, len) },
-            })?..];
+            let n = match &self.address {
+                Some(address) if !self.connects => sendto(fd, bytes, address, MsgFlags::empty())?,
+                _ => write(&self.to, bytes)?,
+            };
+            bytes = &bytes[n..];
         }
         if self.connects {
             let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
-            self.connect(&nowhere, size_of_val(&nowhere) as libc::socklen_t)?;
+            // SAFETY: the length is that of the address.
+            Errno::result(unsafe { libc::connect(fd, &nowhere, size_of_val(&nowhere) as libc::socklen_t) })?;
         }
         Ok(())
     }
 
     fn receive(&self, bytes: &mut [u8]) -> Result<()> {
-        let (fd, mut received) = (self.from.as_raw_fd(), 0);
+        let mut received = 0;
         while received < bytes.len() {
-            let (start, len) = (bytes[received..].as_mut_ptr().cast::<c_void>(), bytes.len() - received);
-            let n = check(match &self.address {
-                Some(_) => {
-                    let mut peer: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-                    let mut size = size_of_val(&peer) as libc::socklen_t;
-                    unsafe { libc::recvfrom(fd, start, len, 0, (&raw mut peer).cast(), &mut size) }
-                }
-                _ => unsafe { libc::read(fd, start, len) },
-            })?;
+            let rest = &mut bytes[received..];
+            let n = match &self.address {
+                Some(_) => recvfrom::<SockaddrStorage>(self.from.as_raw_fd(), rest)?.0,
+                None => read(&self.from, rest)?,
+            };
             ensure!(n > 0, "the other process has ended");
             received += n;
         }
@@ -104,46 +91,46 @@ impl End {
 
 /// The two ends of a transport; `number` makes local names.
 fn ends(transport: &str, number: usize) -> Result<[End; 2]> {
-    let pair = |kind| socketpair(AddressFamily::Unix, kind, None, SockFlag::empty());
-    let both = |(one, other): (OwnedFd, OwnedFd)| Ok([End::new(one, None)?, End::new(other, None)?]);
+    let address = |socket: &dyn AsRawFd| getsockname::<SockaddrStorage>(socket.as_raw_fd()).map(Some);
+    let pair = |kind| -> Result<[End; 2]> {
+        let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::empty())?;
+        Ok([End::new(one, None)?, End::new(other, None)?])
+    };
     match transport {
         "TCP" => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let (one, other) = (TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0);
             one.set_nodelay(true)?;
             other.set_nodelay(true)?;
-            both((one.into(), other.into()))
+            Ok([End::new(one, None)?, End::new(other, None)?])
         }
-        "local stream" => both(pair(SockType::Stream)?),
-        "local seqpacket" => both(pair(SockType::SeqPacket)?),
-        "local datagram, connected" => both(pair(SockType::Datagram)?),
+        "local stream" => pair(SockType::Stream),
+        "local seqpacket" => pair(SockType::SeqPacket),
+        "local datagram, connected" => pair(SockType::Datagram),
         "local datagram" => {
-            let names = [format!("one.{number}"), format!("other.{number}")];
-            let [one, other] = [UnixDatagram::bind(&names[0])?, UnixDatagram::bind(&names[1])?];
-            Ok([End::new(one, Some(Box::new(UnixAddr::new(names[1].as_str())?)))?, End::new(other, Some(Box::new(UnixAddr::new(names[0].as_str())?)))?])
+            let (one, other) = (UnixDatagram::bind(format!("one.{number}"))?, UnixDatagram::bind(format!("other.{number}"))?);
+            let (to_one, to_other) = (address(&one)?, address(&other)?);
+            Ok([End::new(one, to_other)?, End::new(other, to_one)?])
         }
         "pipe" => {
             let ((one_from, other_to), (other_from, one_to)) = (pipe()?, pipe()?);
-            let end = |from: OwnedFd, to: OwnedFd| End { from, to, address: None, connects: false };
-            Ok([end(one_from.into(), one_to.into()), end(other_from.into(), other_to.into())])
+            let end = |from: PipeReader, to: PipeWriter| End { from: from.into(), to: to.into(), address: None, connects: false };
+            Ok([end(one_from, one_to), end(other_from, other_to)])
         }
         _ => {
             let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
             // A port that the kernel has chosen would go when the socket disconnects.
             let chosen = bind()?.local_addr()?;
-            let [one, other] = [UdpSocket::bind(chosen)?, bind()?];
-            let address = |socket: &UdpSocket| -> Result<Box<dyn SockaddrLike>> { Ok(Box::new(SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, socket.local_addr()?.port())))) };
+            let (one, other) = (UdpSocket::bind(chosen)?, bind()?);
             let (to_one, to_other) = (address(&one)?, address(&other)?);
             // As in the lectures, only the client connects.
-            let mut client = match transport {
-                "UDP, connected" => {
-                    one.connect(other.local_addr()?)?;
-                    End::new(one, None)?
-                }
-                _ => End::new(one, Some(to_other))?,
-            };
+            let is_connected = transport == "UDP, connected";
+            if is_connected {
+                one.connect(other.local_addr()?)?;
+            }
+            let mut client = End::new(one, to_other.filter(|_| !is_connected))?;
             client.connects = transport == "UDP, connect each time";
-            Ok([client, End::new(other, Some(to_one))?])
+            Ok([client, End::new(other, to_one)?])
         }
     }
 }
@@ -212,10 +199,13 @@ struct Job {
 }
 
 fn job(who: &'static str, direction: &str, size: usize, number: usize) -> Result<Job> {
-    let what = What { part: "transports", of: direction.to_owned(), quantity: TIME, at: size, who };
+    let what = what(direction, size, who);
     if who == EMPTY {
-        // SAFETY: it has no arguments.
-        return Ok(Job { what, exchange: Box::new(|| check(unsafe { libc::syscall(libc::SYS_getppid) } as isize).map(drop)), messages: 1, _peer: None });
+        let exchange = || {
+            getppid();
+            Ok(())
+        };
+        return Ok(Job { what, exchange: Box::new(exchange), messages: 1, _peer: None });
     }
     if who == FUTEX {
         let [ping, pong] = shared()?;
@@ -228,7 +218,8 @@ fn job(who: &'static str, direction: &str, size: usize, number: usize) -> Result
     }
     let (messages, answer) = match direction {
         ROUND_TRIP => (1, size),
-        _ => (if size > 4096 { BURST_OF_LARGE } else { BURST }, 1),
+        // No queue is ever full: a local one holds 10, and one of UDP two of the largest.
+        _ => (if size > 4096 { 2 } else { 8 }, 1),
     };
     let [client, server] = ends(who, number)?;
     let mut buffer = vec![b'x'; size];
@@ -244,16 +235,12 @@ fn job(who: &'static str, direction: &str, size: usize, number: usize) -> Result
     Ok(Job { what, exchange: Box::new(exchange), messages, _peer: Some(peer) })
 }
 
-/// Measures them all, in a sandbox's network and folder.
-///
-/// # Errors
-///
-/// If one cannot be made, or does not answer in time.
+/// Measures them all, in a sandbox's network and folder; an error if one cannot be made, or does not answer in time.
 pub fn run(figures: &mut Figures, size: Size) -> Result<()> {
     let mut jobs = Vec::new();
     for direction in [ROUND_TRIP, ONE_WAY] {
         for bytes in SIZES {
-            for who in TRANSPORTS.into_iter().filter(|who| *who != FUTEX) {
+            for who in TRANSPORTS {
                 jobs.push(job(who, direction, bytes, jobs.len()).with_context(|| format!("{who}, {bytes} bytes"))?);
             }
         }
