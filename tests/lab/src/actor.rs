@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use nix::sys::signal::{self, SigHandler, Signal, killpg};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Pid, Uid, User, setgid, setgroups, setsid, setuid};
 
-use crate::player::Stdout;
+use crate::args::one_of;
 use crate::proc;
 use crate::scene::{self, CALLS, Redirection, expand, notation};
 
@@ -27,6 +28,22 @@ const LOOK: usize = 256;
 
 /// How long the kernel may take to end a process that was killed.
 const DEATH_LIMIT: Duration = Duration::from_secs(5);
+
+/// What kind of file the programs' standard output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdout {
+    Terminal,
+    Pipe,
+    File,
+}
+
+impl FromStr for Stdout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Stdout, String> {
+        one_of(text, &[("terminal", Stdout::Terminal), ("pipe", Stdout::Pipe), ("file", Stdout::File)])
+    }
+}
 
 /// A running program, its terminal, and what it has written there.
 pub struct Actor {

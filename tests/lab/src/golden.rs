@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::player::Stdout;
+use crate::actor::Stdout;
 use crate::programs;
 use crate::sources::At;
 use crate::trace::{Line, Trace, is_call};

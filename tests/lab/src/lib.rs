@@ -1,6 +1,6 @@
 //! `lab`: plays the scenes of the READMEs with the real programs.
 //!
-//! Data flows one way. A README's text becomes a [`scene::Scene`]. A [`programs::Cast`] says which binary
+//! Data flows one way. A README's text becomes a [`scene::Scene`]. A [`cast::Cast`] says which binary
 //! plays each actor. A [`sandbox::Sandbox`] gives the scene a network and folders of its own, as far as the
 //! machine's [`sandbox::Isolation`] allows. The [`player`] lets each step happen at an [`actor::Actor`]'s
 //! terminal and returns what was [`player::Played`], with the [`trace`]s, which [`compare`] holds to the
@@ -10,6 +10,7 @@
 pub mod actor;
 pub mod args;
 pub mod call;
+pub mod cast;
 pub mod compare;
 pub mod folder;
 pub mod golden;

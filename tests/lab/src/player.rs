@@ -7,18 +7,17 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::actor::{Actor, ProcState, end_name};
-use crate::args::one_of;
+use crate::actor::{Actor, ProcState, Stdout, end_name};
+use crate::cast::Cast;
 use crate::memory::Tool;
 use crate::placeholders::Placeholders;
-use crate::programs::{self, Cast};
+use crate::programs;
 use crate::scene::{self, Action, Scene, Step, Text};
 use crate::signals;
 use crate::sockets::{self, Row, Socket};
@@ -100,22 +99,6 @@ pub enum Mode {
     /// They need not, as C programs where a scene shows a fix. They may take so long to come to rest before
     /// each step, and one that runs where it should end is killed.
     Observe(Duration),
-}
-
-/// What kind of file the programs' standard output is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stdout {
-    Terminal,
-    Pipe,
-    File,
-}
-
-impl FromStr for Stdout {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Stdout, String> {
-        one_of(text, &[("terminal", Stdout::Terminal), ("pipe", Stdout::Pipe), ("file", Stdout::File)])
-    }
 }
 
 /// A scene that was played.

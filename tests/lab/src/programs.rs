@@ -10,7 +10,6 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::args::one_of;
-use crate::scene::Scene;
 
 /// The group folders, in the order in which they are listed.
 pub const GROUPS: [&str; 5] = ["udp-basic", "udp-connected", "unix-stream", "unix-dgram", "tcp-basic"];
@@ -105,49 +104,6 @@ pub type Binaries = BTreeMap<String, PathBuf>;
 pub struct Builds {
     pub ports: Binaries,
     pub c: Option<Binaries>,
-}
-
-/// Whose programs play a scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side<'a> {
-    Ports,
-    C,
-    /// The C programs play these actors; ports play the others.
-    Mixed(&'a [String]),
-}
-
-/// The folder of the C programs in the working folder, which itself holds the ports.
-pub const C_FOLDER: &str = "c";
-
-/// Which binary plays each actor of a scene.
-#[derive(Debug, Clone, Default)]
-pub struct Cast {
-    pub ports: Binaries,
-    pub c: Binaries,
-    /// The actors that play the C programs.
-    actors: Vec<String>,
-}
-
-impl Cast {
-    pub fn new(scene: &Scene, builds: &Builds, side: Side) -> Cast {
-        let only = |binaries: &Binaries| scene.programs().into_iter().filter_map(|name| Some((name.to_owned(), binaries.get(name)?.clone()))).collect();
-        let c = || builds.c.as_ref().map(only).unwrap_or_default();
-        match side {
-            Side::Ports => Cast { ports: only(&builds.ports), ..Cast::default() },
-            Side::C => Cast { ports: Binaries::new(), c: c(), actors: scene.steps.iter().map(|step| step.actor.clone()).collect() },
-            Side::Mixed(actors) => Cast { ports: only(&builds.ports), c: c(), actors: actors.to_vec() },
-        }
-    }
-
-    /// These ports, for something else than a scene.
-    pub fn of_ports(ports: &Binaries) -> Cast {
-        Cast { ports: ports.clone(), ..Cast::default() }
-    }
-
-    /// Where the program of an actor is, from the working folder.
-    pub fn binary(&self, actor: &str, program: &str) -> PathBuf {
-        [if self.actors.iter().any(|c| c == actor) { "./c" } else { "." }, program].iter().collect()
-    }
 }
 
 /// Builds these ports with cargo and says where their executables are.

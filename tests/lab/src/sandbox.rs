@@ -26,10 +26,10 @@ use nix::sys::socket::SockaddrIn;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getgid, getuid};
 
+use crate::cast::{C_FOLDER, Cast};
 use crate::folder::Folder;
 use crate::player::{self, Observer, Options, Played, TRACE_FOLDER};
 use crate::proc;
-use crate::programs::{C_FOLDER, Cast};
 use crate::scene::Scene;
 use crate::signals;
 use crate::time_wait;

@@ -11,8 +11,9 @@ use anyhow::Result;
 
 use crate::actor::Actor;
 use crate::call::Call;
+use crate::cast::{Cast, Side};
 use crate::player::{Observer, Options, Played, SOCK, Watch, actor_of};
-use crate::programs::{Builds, Cast, Side};
+use crate::programs::Builds;
 use crate::sandbox::Isolation;
 use crate::scene::{self, Action, Redirection, Scene};
 use crate::sockets::{self, Socket};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::mask::{Mask, by_lines_of_text, fold, portable, without_repetitions};
+use crate::mask::{Mask, fold, portable, units};
 use crate::signals;
 use crate::sources::{At, FRAME, Sources};
 
@@ -105,6 +105,66 @@ impl Trace {
             _ => 0,
         }
     }
+}
+
+/// The lines, with those that repeat by chance alone as one: receives that do not wait, and draws of
+/// random bytes, for tmpnam draws again, about every 22nd time, if a number would make some names likelier than others.
+fn without_repetitions(lines: &[Line]) -> Vec<Line> {
+    let is_by_chance = |line: &str| line.starts_with("getrandom(") || line.contains("‹what has come›");
+    let mut lines = lines.to_vec();
+    lines.dedup_by(|line, before| line == before && is_by_chance(line));
+    lines
+}
+
+/// What stdio writes to standard output or standard error, as one write for each line of text: glibc 2.36
+/// and 2.37 cut the same bytes differently. Its place is that of the write with its end. Only complete writes
+/// are joined and cut anew, and nothing but a write may lie between them.
+fn by_lines_of_text(lines: &mut Vec<Line>) {
+    let mut out = Vec::new();
+    let mut rest = lines.drain(..).peekable();
+    while let Some(line) = rest.next() {
+        let Some((fd, text)) = whole_write(&line) else {
+            out.push(line);
+            continue;
+        };
+        let mut text = text.to_owned();
+        let mut ends = vec![(text.len(), line.at.clone())];
+        while let Some(next) = rest.next_if(|next| whole_write(next).is_some_and(|(next_fd, _)| next_fd == fd)) {
+            text += whole_write(&next).map_or("", |(_, text)| text);
+            ends.push((text.len(), next.at));
+        }
+        let mut end = 0;
+        for piece in cut_after_newlines(&text) {
+            let masked = piece.contains('‹');
+            let length = if masked { "‹length›".to_owned() } else { units(piece).count().to_string() };
+            end += piece.len();
+            let at = ends.iter().find(|(to, _)| *to >= end).map(|(_, at)| at.clone()).unwrap_or_default();
+            out.push(Line { text: format!("write({fd}, \"{piece}\", {length}) = {length}"), at, ..Line::default() });
+        }
+    }
+    drop(rest);
+    *lines = out;
+}
+
+/// The lines of a text in strace's notation, each with its `\n`.
+fn cut_after_newlines(text: &str) -> Vec<&str> {
+    let (mut pieces, mut start, mut end) = (Vec::new(), 0, 0);
+    for unit in units(text) {
+        end += unit.len();
+        if unit == r"\n" || end == text.len() {
+            pieces.push(&text[start..end]);
+            start = end;
+        }
+    }
+    pieces
+}
+
+/// Descriptor and text of a write to standard output or error that wrote all of its bytes.
+fn whole_write(line: &str) -> Option<(&str, &str)> {
+    let (fd, rest) = line.strip_prefix("write(")?.split_once(", \"")?;
+    let (text, rest) = rest.rsplit_once("\", ")?;
+    let (length, result) = rest.split_once(") = ")?;
+    (["1", "2"].contains(&fd) && length == result).then_some((fd, text))
 }
 
 /// Whether a line after the loader's part is the program's own.
@@ -234,6 +294,41 @@ fn without_padding(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_drawn_again_is_one_draw() {
+        let (drawn, look) = (r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#, "recvfrom(4, ‹what has come›, 1024, MSG_DONTWAIT, NULL, NULL) = ‹how much›");
+        let lines = without_repetitions(&[drawn, drawn, "getpid() = 7", "getpid() = 7", look, look].map(Line::from));
+        assert_eq!(lines, [drawn, "getpid() = 7", "getpid() = 7", look]);
+    }
+
+    #[test]
+    fn what_stdio_writes_is_compared_as_bytes() {
+        let by_lines = |lines: &[&str]| {
+            let mut lines: Vec<Line> = lines.iter().map(|line| Line::from(*line)).collect();
+            by_lines_of_text(&mut lines);
+            lines
+        };
+        let cut = [r#"write(1, "\n", 1) = 1"#, r#"write(1, "received \"2\"\n", 13) = 13"#, r#"write(1, "x\0", 2) = 2"#, "exit_group(0) = ?"];
+        assert_eq!(by_lines(&[r#"write(1, "\nreceived \"2", 12) = 12"#, r#"write(1, "\"\nx\0", 4) = 4"#, cut[3]]), cut);
+        assert_eq!(by_lines(&cut), cut);
+        // A byte lost, added or reordered.
+        for other in [r#"write(1, "\nreceived\n", 10) = 10"#, r#"write(1, "\nreceived \"2\"\nxx\0", 17) = 17"#, r#"write(1, "received \"2\"\n\nx\0", 16) = 16"#] {
+            assert_ne!(by_lines(&[other, cut[3]]), cut);
+        }
+        // A write moved across another call, or to another descriptor; a short or a failed one.
+        for other in [
+            [r#"write(1, "a", 1) = 1"#, "exit_group(0) = ?", r#"write(1, "b\n", 2) = 2"#],
+            [r#"write(2, "a", 1) = 1"#, r#"write(1, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+            [r#"write(3, "a", 1) = 1"#, r#"write(3, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+            [r#"write(1, "a", 1) = 1"#, r#"write(1, "b\n", 2) = 1"#, "exit_group(0) = ?"],
+            [r#"write(1, "a", 1) = -1 EPIPE (Broken pipe)"#, r#"write(1, "b\n", 2) = 2"#, "exit_group(0) = ?"],
+        ] {
+            assert_eq!(by_lines(&other), other);
+        }
+        let with_pid = by_lines(&[r#"write(1, "pid=‹pid 1›\nx", ‹length›) = ‹length›"#, r#"write(1, "y\n", 2) = 2"#]);
+        assert_eq!(with_pid, [r#"write(1, "pid=‹pid 1›\n", ‹length›) = ‹length›"#, r#"write(1, "xy\n", 3) = 3"#]);
+    }
 
     #[test]
     fn times_and_padding_are_no_part_of_a_line() {

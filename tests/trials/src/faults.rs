@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
 use crate::verdict::{self, Kind, Players, Report, Side, Start, Verdict, Watch};
+use lab::cast::Cast;
 use lab::placeholders::Placeholders;
 use lab::player::{Options, actor_of};
-use lab::programs::Cast;
 use lab::scene::{Action, Scene, Step, Text};
 use lab::sock;
 use lab::trace::{self, Line, Trace, is_call, name};

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use lab::cast::{Cast, Side};
 use lab::memory::{Tool, can_watch};
 use lab::player::Options;
-use lab::programs::{self, Binaries, Build, Cast, PROGRAMS, Profile, Side};
+use lab::programs::{self, Binaries, Build, PROGRAMS, Profile};
 use lab::sandbox::Sandbox;
 use lab::scene::{self, Scene};
 use lab::strace;

@@ -10,10 +10,11 @@ use nix::sys::signal::Signal;
 use regex_lite::Regex;
 
 use lab::actor::end_name;
+use lab::cast::Cast;
+pub use lab::cast::Side;
 use lab::player::{Mode, Options};
 pub use lab::player::{Start, Watch};
-pub use lab::programs::Side;
-use lab::programs::{self, Build, Builds, Cast, Profile};
+use lab::programs::{self, Build, Builds, Profile};
 use lab::sandbox::Isolation;
 use lab::scene::Scene;
 use lab::trace::Line;

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use lab::actor::Stdout;
 use lab::args::{Args, Long, Value, nearest, text, unexpected};
+use lab::cast::{Cast, Side};
 use lab::compare::{self, Places, Row};
 use lab::golden;
-use lab::player::{Mode, Options, Stdout, Watch};
-use lab::programs::{self, Binaries, Builds, Cast, ORIGINALS, Profile, Side, originals};
+use lab::player::{Mode, Options, Watch};
+use lab::programs::{self, Binaries, Builds, ORIGINALS, Profile, originals};
 use lab::sandbox::Isolation;
 use lab::scene::{self, Divergence, Scene, names, select};
 use lab::sources;

@@ -12,8 +12,9 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
 
 use lab::args::{Args, Long, Value, nearest, text, unexpected};
+use lab::cast::Side;
 use lab::player::Options;
-use lab::programs::{self, Builds, PROGRAMS, Profile, Program, Side};
+use lab::programs::{self, Builds, PROGRAMS, Profile, Program};
 use lab::sandbox::Isolation;
 use lab::scene;
 use lab::sources;

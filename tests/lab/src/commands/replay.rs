@@ -8,8 +8,9 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 
 use lab::args::{Args, Long, Value, nearest, text, unexpected};
+use lab::cast::{Cast, Side};
 use lab::player::{Observer, Options};
-use lab::programs::{self, Builds, Cast, GROUPS, Profile, Side};
+use lab::programs::{self, Builds, GROUPS, Profile};
 use lab::questions::{self, Language};
 use lab::sandbox::Isolation;
 use lab::scene::{self, Action, Scene, Step};

@@ -8,8 +8,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use lab::actor::Stdout;
 use lab::golden;
-use lab::player::Stdout;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene};
 use libtest_mimic::Trial;

@@ -14,7 +14,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::programs::{C, PORT, Running};
 use super::{Figures, LIMIT, Size, What, resident};
-use lab::programs::{C_FOLDER, Cast};
+use lab::cast::{C_FOLDER, Cast};
 use lab::sandbox::{Isolation, Sandbox};
 use lab::time_wait;
 

@@ -19,8 +19,8 @@ use nix::unistd::Pid;
 
 use super::{Figures, LIMIT, Size, What, resident};
 use lab::actor::end_name;
+use lab::cast::{C_FOLDER, Cast};
 use lab::memory::Tool;
-use lab::programs::{C_FOLDER, Cast};
 use lab::sandbox::{Isolation, Sandbox};
 use lab::{proc, signals, strace, time_wait};
 
