@@ -25,8 +25,8 @@ pub fn path(scene: &str, stdout: Stdout) -> PathBuf {
     programs::root().join("tests/lab/golden").join(kind).join(format!("{scene}.trace"))
 }
 
-/// Whether the scene has a golden of this kind: each has one of a terminal, some have one of a pipe, for stdio alone
-/// makes the difference.
+/// Whether the scene has a golden of this kind: each has one of a terminal, some of each program have one of a
+/// pipe, for there stdio's writes differ and hardly anything else.
 pub fn is_wanted(scene: &str, stdout: Stdout) -> bool {
     stdout == Stdout::Terminal || path(scene, stdout).exists()
 }
@@ -54,7 +54,7 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 /// The traces of a golden; their lines are the own calls alone.
 /// Fails if there is no such file: the scene has not been recorded.
 pub fn read(path: &Path) -> Result<Vec<Trace>> {
-    let text = fs::read_to_string(path).with_context(|| format!("no golden {}; --originals DIR compares with the C programs, 'cargo lab record' records a new scene", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("no golden {}; 'cargo lab record --originals DIR' writes it", path.display()))?;
     let mut traces: Vec<Trace> = Vec::new();
     for line in text.lines() {
         if let Some((who, program)) = line.strip_prefix("# ").and_then(|head| head.split_once(": ")) {

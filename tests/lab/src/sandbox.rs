@@ -185,7 +185,7 @@ impl Isolation {
 /// to end are [noted](signals) only.
 pub struct Sandbox {
     _turn: Option<UnixDatagram>,
-    _folder: Folder,
+    folder: Folder,
     /// The sockets of this kind that were there before, where programs leave theirs among everyone's; `None` if
     /// our folders cover everyone's.
     before: Option<Vec<PathBuf>>,
@@ -232,15 +232,18 @@ impl Sandbox {
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
         let before = turn.is_some().then(shared_sockets);
-        if before.is_none() {
+        // From here on, what we have covered is uncovered again, whatever fails.
+        let sandbox = Sandbox { _turn: turn, folder, before };
+        if sandbox.before.is_none() {
             COVERED.iter().try_for_each(|(path, name)| cover(path, name))?;
         }
-        if !folder.path().exists() {
+        let folder = sandbox.folder.path();
+        if !folder.exists() {
             // strace reads the programs by their paths.
-            fs::create_dir_all(folder.path())?;
-            bind_mount(".", &folder.path().to_string_lossy())?;
+            fs::create_dir_all(folder)?;
+            bind_mount(".", &folder.to_string_lossy())?;
         }
-        Ok(Sandbox { _turn: turn, _folder: folder, before })
+        Ok(sandbox)
     }
 }
 

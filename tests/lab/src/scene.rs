@@ -434,6 +434,7 @@ pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
 
 fn parse_step(line: &str, number: usize) -> Result<Step> {
     let (actor, rest) = line.split_once(' ').with_context(|| format!("'{line}' is not a step: WHO WHAT ..."))?;
+    ensure!(actor.len() < 100, "an actor's name has at most 99 bytes");
     let text = rest.trim_start();
     let (sign, rest) = text.split_once(' ').unwrap_or((text, ""));
     let rest = rest.to_owned();
@@ -452,7 +453,7 @@ fn parse_step(line: &str, number: usize) -> Result<Step> {
         "^D" => Action::EndOfInput,
         "^Z" => Action::Suspend,
         "=" => {
-            ensure!(rest.parse::<u8>().is_ok() || Signal::from_str(&rest).is_ok(), "'{rest}' is neither an exit status nor a signal");
+            ensure!(rest.parse::<u8>().is_ok() || Signal::from_str(&rest).is_ok(), "'{rest}' is neither an exit status (0 to 255) nor a signal (SIGINT)");
             Action::End(rest)
         }
         "!" => Action::Diverge(rest.parse()?),
@@ -499,8 +500,8 @@ fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
             ("<" | ">", "") => bail!("no file after '{sign}'"),
             ("<", "&-") => Redirection::Close(0),
             (">", "&-") => Redirection::Close(1),
-            ("<", _) => Redirection::From(path.into()),
-            (">", _) if !path.starts_with(['>', '&']) => Redirection::To(path.into()),
+            ("<", _) if !path.starts_with(['<', '>', '&']) => Redirection::From(path.into()),
+            (">", _) if !path.starts_with(['<', '>', '&']) => Redirection::To(path.into()),
             _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-, 2>&-"),
         });
     }
@@ -562,7 +563,8 @@ mod tests {
             ("server $ udpserver {xff}", "'{xff}' cannot be an argument"),
             ("server $ udpserver\nserver % 3 udp", "'3 udp' is not a row"),
             ("server $ udpserver\nserver @ recvform", "'recvform' is none of the calls"),
-            ("server $ udpserver\nserver = SIGSTOPP", "'SIGSTOPP' is neither an exit status nor a signal"),
+            ("server $ udpserver\nserver = SIGSTOPP", "'SIGSTOPP' is neither an exit status (0 to 255) nor a signal (SIGINT)"),
+            (&format!("{} $ udpserver", "a".repeat(100)), "at most 99 bytes"),
             ("", "no step"),
         ] {
             let error = format!("{:#}", parse_one(block).unwrap_err());
@@ -607,7 +609,7 @@ mod tests {
         assert_eq!(command("a 2>&- > f").unwrap(), ("a".into(), vec![Redirection::Close(2), Redirection::To("f".into())]));
         assert_eq!(command("a b < lines >/dev/full").unwrap(), ("a b".into(), vec![from("lines"), Redirection::To("/dev/full".into())]));
         assert_eq!(command("sudo -u nobody a </dev/null").unwrap(), ("a".into(), vec![from("/dev/null")]));
-        for text in ["a <", "a >> b", "a >&2", "a < b c", "< b", "a < b ''", "a < b \u{e4}"] {
+        for text in ["a <", "a >> b", "a >&2", "a < b c", "< b", "a < b ''", "a < b \u{e4}", "a <&3", "a <<x", "a > <"] {
             assert!(command(text).is_err(), "{text}");
         }
     }

@@ -58,5 +58,5 @@ fn fill(text: &str, number: usize, clients: usize) -> String {
 
 /// Lines that begin so.
 fn steps(text: &str, start: &str) -> String {
-    text.split(" | ").filter(|step| !step.is_empty()).map(|step| format!("{start}{step}\n")).collect()
+    text.split(" | ").filter(|step| !["", "-"].contains(step)).map(|step| format!("{start}{step}\n")).collect()
 }

@@ -135,7 +135,7 @@ Usage: cargo lab check [SCENE ...]
   --lines          also compare the source lines of the calls, and count them; a
                    call of the program itself on a different line is an error
   --stdout KIND    what the programs' standard output is: terminal, pipe or file
-                   (default: terminal)
+                   (default: terminal); some scenes have a golden of a pipe
   --profile NAME   which build of the ports: dev or release (default: release; dev
                    with --lines)
   --programs DIR   take the ports from this folder, by file name, instead of
@@ -163,6 +163,13 @@ pub fn check(mut args: Args) -> Result<()> {
     let mut scenes = select(&all, &wanted)?;
     // A scene that runs none of our programs has nothing to compare.
     scenes.retain(|scene| !scene.programs().is_empty());
+    if originals_folder.is_none() {
+        let (recorded, others): (Vec<&Scene>, Vec<&Scene>) = scenes.into_iter().partition(|scene| golden::is_wanted(&scene.name, options.stdout));
+        if let Some(scene) = others.first().filter(|_| !wanted.is_empty()) {
+            bail!("scene {} has no golden of a pipe; --originals DIR compares with the C programs instead", scene.name);
+        }
+        scenes = recorded;
+    }
     // First, since the build may take long.
     let c = originals_folder.map(|folder| with_originals(&mut scenes, &folder)).transpose()?;
     let names = names(&scenes);
