@@ -77,7 +77,7 @@ pub fn available() -> Result<()> {
     let strace = |args: &[&str]| Command::new("strace").args(args).stdin(Stdio::null()).output();
     // With the latest of what we ask for: an older one does not know it. The status is that of the program.
     let inject = "inject=socket:error=EMFILE:poke_exit=@arg1=00";
-    let Ok(tried) = strace(&["-qqq", "-o", "/dev/null", "-e", inject, "sh", "-c", "exit 7"]) else {
+    let Ok(tried) = strace(&["-qqq", "-o", "/dev/null", "-e", inject, "/bin/sh", "-c", "exit 7"]) else {
         bail!("strace is not installed; on Debian and Ubuntu: apt-get install strace");
     };
     if tried.status.code() == Some(7) {
