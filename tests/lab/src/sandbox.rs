@@ -133,6 +133,8 @@ pub fn enter_namespaces() -> Result<()> {
 pub fn new_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
     loopback_up().context("loopback")?;
+    // The kernel could give a client the server's port as its own, and the client would talk to itself.
+    let _ = fs::write("/proc/sys/net/ipv4/ip_local_reserved_ports", UDP_PORTS.map(|port| port.to_string()).join(","));
     let echo = || -> io::Result<()> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
