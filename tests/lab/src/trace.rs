@@ -161,10 +161,16 @@ fn cut_after_newlines(text: &str) -> Vec<&str> {
 
 /// Descriptor and text of a write to standard output or error that wrote all of its bytes.
 fn whole_write(line: &str) -> Option<(&str, &str)> {
+    let [fd, text, length, result] = write(line)?;
+    (["1", "2"].contains(&fd) && length == result).then_some((fd, text))
+}
+
+/// Descriptor, text, length and result of a write.
+pub fn write(line: &str) -> Option<[&str; 4]> {
     let (fd, rest) = line.strip_prefix("write(")?.split_once(", \"")?;
     let (text, rest) = rest.rsplit_once("\", ")?;
     let (length, result) = rest.split_once(") = ")?;
-    (["1", "2"].contains(&fd) && length == result).then_some((fd, text))
+    Some([fd, text, length, result])
 }
 
 /// Whether a line after the loader's part is the program's own.

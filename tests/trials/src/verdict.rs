@@ -17,7 +17,7 @@ pub use lab::player::{Start, Watch};
 use lab::programs::{self, Build, Builds, Profile};
 use lab::sandbox::Isolation;
 use lab::scene::Scene;
-use lab::trace::Line;
+use lab::trace::{self, Line};
 
 /// The programs, and where they are played.
 pub struct Players {
@@ -119,10 +119,9 @@ pub fn stderr(start: &Start) -> String {
     // perror writes to a copy of the descriptor.
     let copy = trace.lines.iter().find_map(|line| Some(line.strip_prefix("dup(2)")?.rsplit_once("= ")?.1));
     let written = |line: &Line| {
-        let (fd, rest) = line.strip_prefix("write(")?.split_once(", \"")?;
-        let (text, result) = rest.rsplit_once("\", ")?;
-        let is_written = result.rsplit_once("= ")?.1.parse::<usize>().is_ok();
-        (is_written && (fd == "2" || copy == Some(fd))).then(|| text.replace("\\n", "\n"))
+        let [fd, text, _, result] = trace::write(line)?;
+        // "2", or "2 (DELAYED)".
+        (result.starts_with(|c: char| c.is_ascii_digit()) && (fd == "2" || copy == Some(fd))).then(|| text.replace("\\n", "\n"))
     };
     trace.lines.iter().filter_map(written).collect()
 }
@@ -158,7 +157,7 @@ mod tests {
 
     #[test]
     fn standard_error_is_read_from_the_trace() {
-        let lines = [r#"write(1, "x\n", 2) = 2"#, "dup(2) = 5", r#"write(5, "connect: \"a\"\n", 13) = 13"#, r#"write(2, "b", 1) = -1 EIO (Input/output error)"#, r#"write(2, "c\n", 2) = 2"#];
+        let lines = [r#"write(1, "x\n", 2) = 2"#, "dup(2) = 5", r#"write(5, "connect: \"a\"\n", 13) = 13"#, r#"write(2, "b", 1) = -1 EIO (Input/output error)"#, r#"write(2, "c\n", 2) = 2 (DELAYED)"#];
         let traces = vec![Trace { who: "a".into(), program: "b".into(), lines: lines.map(Line::from).into() }];
         assert_eq!(stderr(&Start { traces, ..Start::default() }), "connect: \\\"a\\\"\nc\n");
     }
