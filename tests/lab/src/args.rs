@@ -53,7 +53,7 @@ impl Args {
         value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| anyhow!("--limit takes a number of seconds, 1 or more, not '{value}'"))
     }
 
-    /// The same as a text.
+    /// The value of the option that was just read, as a text.
     /// Fails if there is none, or it is not UTF-8.
     pub fn text(&mut self, option: &str) -> Result<String> {
         let value = self.parser.value().and_then(|value| value.string());

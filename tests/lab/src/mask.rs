@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex_lite::{Captures, Regex};
 
 /// Ports that a program asks for by number, though they lie in the range of those the kernel gives.
-const OWN_PORTS: [u16; 2] = [43211, 9501];
+pub const OWN_PORTS: [u16; 2] = [43211, 9501];
 
 /// The rules: what is masked, texts one of which a line has if the rule applies, where the value is found (it is the
 /// last group), and why.

@@ -213,24 +213,25 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn step(&mut self, step: &Step, observer: &mut dyn Observer) -> AsWritten {
-        let is_by_a_person = step.action.is_by_a_person();
-        if is_by_a_person {
+        if step.action.is_by_a_person() {
             self.settle()?;
             observer.at_rest(&self.actors);
-        } else {
-            self.act(step)?;
+            observer.step(&self.with_numbers(step));
+            signals::check()?;
+            return self.act(step);
         }
-        // With its numbers, not their names.
+        self.act(step)?;
+        observer.step(&self.with_numbers(step));
+        Ok(())
+    }
+
+    /// The step with its numbers, not their names; one that expected a line, with that line.
+    fn with_numbers(&mut self, step: &Step) -> Step {
         let text = match self.line.take() {
             Some(line) => format!("> {}", scene::notation(line.trim_ascii_end())),
             None => self.placeholders.fill(&step.text),
         };
-        observer.step(&Step { text, ..step.clone() });
-        if is_by_a_person {
-            signals::check()?;
-            self.act(step)?;
-        }
-        Ok(())
+        Step { text, ..step.clone() }
     }
 
     fn act(&mut self, step: &Step) -> AsWritten {

@@ -28,14 +28,14 @@ use nix::unistd::{ForkResult, fork, getgid, getuid};
 
 use crate::cast::{C_FOLDER, Cast};
 use crate::folder::Folder;
+use crate::mask::OWN_PORTS;
 use crate::player::{self, Observer, Options, Played, TRACE_FOLDER};
 use crate::proc;
 use crate::scene::Scene;
 use crate::signals;
 use crate::time_wait;
 
-/// The ports that the programs listen on.
-const UDP_PORTS: [u16; 2] = [43211, TCP_PORT];
+/// The one of the programs' ports that TCP is used on.
 const TCP_PORT: u16 = 9501;
 
 /// The paths that programs bind or connect to whatever their working folder is, and these programs.
@@ -134,7 +134,7 @@ pub fn new_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
     loopback_up().context("loopback")?;
     // The kernel could give a client the server's port as its own, and the client would talk to itself.
-    let _ = fs::write("/proc/sys/net/ipv4/ip_local_reserved_ports", UDP_PORTS.map(|port| port.to_string()).join(","));
+    let _ = fs::write("/proc/sys/net/ipv4/ip_local_reserved_ports", OWN_PORTS.map(|port| port.to_string()).join(","));
     let echo = || -> io::Result<()> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -301,7 +301,7 @@ fn wait_for_turn() -> Result<UnixDatagram> {
 }
 
 fn check_ports() -> Result<()> {
-    for port in UDP_PORTS {
+    for port in OWN_PORTS {
         wait_for("UDP", port, || UdpSocket::bind(("0.0.0.0", port)))?;
     }
     time_wait::forget(TCP_PORT)?;

@@ -496,12 +496,13 @@ fn take_redirections(words: &mut Vec<String>) -> Result<Vec<Redirection>> {
         }
         let (sign, path) = word.split_at_checked(1).unwrap_or_default();
         let path = if path.is_empty() && !sign.is_empty() { rest.next().unwrap_or_default() } else { path.to_owned() };
+        let is_file = !path.starts_with(['<', '>', '&']);
         redirections.push(match (sign, path.as_str()) {
             ("<" | ">", "") => bail!("no file after '{sign}'"),
             ("<", "&-") => Redirection::Close(0),
             (">", "&-") => Redirection::Close(1),
-            ("<", _) if !path.starts_with(['<', '>', '&']) => Redirection::From(path.into()),
-            (">", _) if !path.starts_with(['<', '>', '&']) => Redirection::To(path.into()),
+            ("<", _) if is_file => Redirection::From(path.into()),
+            (">", _) if is_file => Redirection::To(path.into()),
             _ => bail!("'{word}' is none of < FILE, > FILE, <&-, >&-, 2>&-"),
         });
     }

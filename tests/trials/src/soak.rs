@@ -26,6 +26,7 @@ pub fn scene(server: &str, messages: usize) -> Result<Scene> {
     // A command begins with its descriptor if clients take turns.
     let turn = |number: usize| if clients > 1 { format!("{} ", 3 + number % clients) } else { String::new() };
     let exchange = [("send", "sent"), ("receive", "received")].map(|(command, answer)| (says(command), says(answer)));
+    let prints = says("prints");
     let numbers: Vec<usize> = (0..messages).collect();
     // A terminal takes lines of 4095 characters.
     for line in numbers.chunks(40) {
@@ -38,7 +39,7 @@ pub fn scene(server: &str, messages: usize) -> Result<Scene> {
                 commands.extend(round.iter().map(|number| turn(*number) + &fill(command, *number, clients)));
                 answers.extend(round.iter().map(|number| fill(answer, *number, clients)));
             }
-            printed.extend(round.iter().map(|number| steps(&fill(says("prints"), *number, clients), "server > ")));
+            printed.extend(round.iter().map(|number| steps(&fill(prints, *number, clients), "server > ")));
         }
         text += &format!("client < {}\n{printed}client > {}\n", commands.join("; "), answers.join("; "));
     }

@@ -213,7 +213,7 @@ fn what_hides_the_lines_is_named() {
     let path = std::env::var("PATH").unwrap();
     let text = usage_traced(Profile::Release, &path);
     assert!(text.ends_with("2 calls; no lines: this build has no line table; --profile dev has one\n"), "{text}");
-    let strace = std::env::split_paths(&path).map(|folder| folder.join("strace")).find(|path| path.is_file()).unwrap();
+    let strace = support::find("strace").unwrap();
     let folder = strace_in_folder(&format!("[ \"$1\" = -V ] && echo 'strace -- version 6.1' && exit\nexec {} \"$@\"", strace.display()));
     let text = usage_traced(Profile::Dev, &format!("{}:{path}", folder.path().display()));
     assert!(text.ends_with("2 calls; no lines: this strace does not show stacks (-k)\n"), "{text}");

@@ -183,9 +183,7 @@ fn the_diagrams_of_the_readmes_are_up_to_date(programs: &Path) {
 fn what_cannot_be_opened_is_named(programs: &Path) {
     // Not in /tmp, which scenes have for themselves.
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let path = env::var_os("PATH").unwrap();
-    let strace = env::split_paths(&path).map(|folder| folder.join("strace")).find(|path| path.is_file()).unwrap();
-    symlink(strace, folder.path().join("strace")).unwrap();
+    symlink(support::find("strace").unwrap(), folder.path().join("strace")).unwrap();
     let page = folder.path().join("page.html");
     let lab = |options: &[&str]| {
         let mut command = support::command(env!("CARGO_BIN_EXE_lab"));

@@ -65,9 +65,12 @@ impl Machine {
 
 /// "curl is not installed", if it is on no folder of PATH.
 pub fn missing(tool: &str) -> Option<String> {
-    let is_in = |folder: PathBuf| folder.join(tool).is_file();
-    let is_there = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(is_in));
-    (!is_there).then(|| format!("{tool} is not installed"))
+    find(tool).is_none().then(|| format!("{tool} is not installed"))
+}
+
+/// Where a tool is, on PATH.
+pub fn find(tool: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(tool)).find(|path| path.is_file())
 }
 
 /// What the test runner has been told; programs wait for each other, mostly, so that more run at a
