@@ -1,6 +1,6 @@
-//! Every scene of every README is a test: the real programs, release builds. A test runs `lab replay SCENE`, the
-//! command a reader has, which fails with the difference. The dev builds play the scenes in golden/terminal, or
-//! here where there is no strace.
+//! Every scene of every README is a test: the real programs, dev builds. A test runs `lab replay SCENE`, the
+//! command a reader has, which fails with the difference. The release builds play the scenes in golden/terminal,
+//! or here where there is no strace.
 
 use lab::programs::{self, Profile};
 use lab::scene;
@@ -11,7 +11,7 @@ use crate::support::{self, Builds, Machine};
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
     let mut trials = Vec::new();
-    let profiles: &[Profile] = if machine.no_strace.is_none() { &[Profile::Release] } else { &Builds::PROFILES };
+    let profiles: &[Profile] = if machine.no_strace.is_none() { &[Profile::Dev] } else { &Builds::PROFILES };
     for profile in profiles {
         for scene in &scenes {
             let no_strace = machine.no_strace.clone().filter(|_| scene.uses("strace"));

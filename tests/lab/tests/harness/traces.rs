@@ -1,10 +1,11 @@
 //! Every process of every scene makes the C program's system calls.
 //!
-//! `golden/...` compares the own calls with those recorded from the C programs. With the
-//! environment variable LAB_ORIGINALS naming a folder of built C programs, `live/...` compares whole
+//! `golden/...` compares the own calls with those recorded from the C programs, and `lines/...` also the
+//! source lines that make them. With the environment variable LAB_ORIGINALS naming a folder of built C programs, `live/...` compares whole
 //! traces, from execve on, with theirs, and `mixed/...` those of C servers with our clients and the
 //! other way round. A test runs `lab check`.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ use lab::actor::Stdout;
 use lab::golden;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene};
+use lab::sources;
+use lab::trace::{Trace, name};
 use libtest_mimic::Trial;
 
 use crate::support::{self, Builds, Machine};
@@ -21,6 +24,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let originals = env::var("LAB_ORIGINALS").ok();
     let c = originals.as_ref().map(|folder| programs::look_for(Path::new(folder), &PROGRAMS.map(|program| program.name)).unwrap_or_else(|error| panic!("LAB_ORIGINALS: {error:#}")));
     let mut trials = Vec::new();
+    let mut shown = BTreeSet::new();
     // A scene that runs none of our programs has nothing to compare.
     for scene in scenes.iter().filter(|scene| !scene.programs().is_empty()) {
         let lacking = machine.no_strace.clone().or_else(|| scene.tools().into_iter().find_map(support::missing));
@@ -33,11 +37,15 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
                 support::run(env!("CARGO_BIN_EXE_lab"), &args, &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())
             }));
         };
-        // The dev build has the lines of its calls, the release build the code that the compiler has optimised.
-        for (stdout, kind, profile) in [("terminal", Stdout::Terminal, Profile::Dev), ("pipe", Stdout::Pipe, Profile::Release)] {
+        for (stdout, kind) in [("terminal", Stdout::Terminal), ("pipe", Stdout::Pipe)] {
             if golden::is_wanted(&scene.name, kind) {
-                add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[profile]);
+                add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[Profile::Release]);
             }
+        }
+        // Stacks take strace long: only where a call is on a line on which no scene before has shown it.
+        if calls(scene).into_iter().filter(|call| shown.insert(call.clone())).count() > 0 {
+            let lacking = lacking.clone().or_else(|| sources::unavailable().map(str::to_owned));
+            add(format!("lines/{}", scene.name), lacking, vec!["--lines"], &[Profile::Dev]);
         }
         let Some(originals) = &originals else { continue };
         let lacking = lacking.or(no_originals);
@@ -53,6 +61,14 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
         }
     }
     trials
+}
+
+/// The calls in a scene's golden: program, line, name.
+fn calls(scene: &Scene) -> Vec<(String, u32, String)> {
+    // Where there is none, the test of the golden says so.
+    let golden = golden::read(&golden::path(&scene.name, Stdout::Terminal)).unwrap_or_default();
+    let of = |trace: Trace| trace.lines.into_iter().filter_map(move |line| Some((trace.program.clone(), line.at.line?, name(&line).to_owned())));
+    golden.into_iter().flat_map(of).collect()
 }
 
 /// Who plays C: the servers, or the others; neither if the scene has not both.
