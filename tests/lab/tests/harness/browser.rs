@@ -1,8 +1,11 @@
 //! A browser for the tests: Chromium without a window, driven by ChromeDriver (WebDriver, over HTTP).
 
+use std::cell::LazyCell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +20,8 @@ use crate::support::{self, Running};
 /// How long the browser may take for a command, or a page to be as it should.
 const LIMIT: Duration = Duration::from_secs(20);
 
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 11] = [
     "--headless",
-    "--window-size=1400,900",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -40,23 +42,47 @@ pub fn missing() -> Option<String> {
     Some(format!("{why}; on Debian: apt-get install chromium chromium-driver"))
 }
 
+/// One browser for all tests, started when the first wants it: that takes longer than a test. They take turns.
+pub type Shared = Mutex<LazyCell<Browser>>;
+
 pub struct Browser {
     driver: Running,
     /// Of the session: `http://127.0.0.1:1234/session/abc`.
     url: String,
     _profile: TempDir,
+    /// Ends the thread that has started it.
+    _thread: Sender<()>,
 }
 
 impl Browser {
-    pub fn start() -> Browser {
+    pub fn shared() -> Shared {
+        Mutex::new(LazyCell::new(Browser::start))
+    }
+
+    /// The browser, with a wide window and light colours, whatever the test before did.
+    pub fn take(shared: &Shared) -> MutexGuard<'_, LazyCell<Browser>> {
+        let browser = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        browser.resize(1400);
+        browser.prefer("light");
+        browser
+    }
+
+    fn start() -> Browser {
         let profile = TempDir::new().unwrap();
         let mut command = support::command("chromedriver");
         // A group of its own: what it has started ends with it.
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        let mut driver = Running::start(&mut command).unwrap();
+        // It ends with the thread that starts it, and that of a test may end while another has its turn.
+        let (thread, until_dropped) = mpsc::channel();
+        let (to_us, started) = mpsc::channel();
+        thread::spawn(move || {
+            to_us.send(Running::start(&mut command)).unwrap();
+            let _ = until_dropped.recv();
+        });
+        let mut driver = started.recv().unwrap().unwrap();
         let lines = BufReader::new(driver.0.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
-        let mut browser = Browser { driver, url: format!("http://127.0.0.1:{}/session", port.expect("chromedriver says its port")), _profile: profile };
+        let mut browser = Browser { driver, url: format!("http://127.0.0.1:{}/session", port.expect("chromedriver says its port")), _profile: profile, _thread: thread };
         let folder = format!("--user-data-dir={}", browser._profile.path().display());
         let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain([folder]).collect();
         let wanted = json!({ "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" } });
@@ -103,6 +129,10 @@ impl Browser {
             assert!(start.elapsed() < LIMIT, "time-out after {} s: {expression}", LIMIT.as_secs());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    pub fn resize(&self, width: u32) {
+        self.post("/window/rect", json!({ "width": width, "height": 900 }));
     }
 
     pub fn prefer(&self, scheme: &str) {

@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lab::programs::{self, GROUPS, Profile};
 use lab::questions::Language;
@@ -15,44 +16,45 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::browser::{self, Browser};
+use crate::browser::{self, Browser, Shared};
 use crate::support::{self, Builds, Machine};
 
-/// What a test needs beside strace and the lines of calls.
-enum Needs {
-    Nothing,
-    Browser,
-    /// It plays so many scenes that it cannot wait for a turn for each.
-    Namespaces,
-}
+type Test = fn(&Path);
+type BrowserTest = fn(&Path, &Shared);
 
-type Test = (&'static str, fn(&Path), Needs);
+const TESTS: [(&str, Test); 3] = [
+    ("each_message_has_one_arrow", each_message_has_one_arrow),
+    ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date),
+    ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named),
+];
 
-const TESTS: [Test; 7] = [
-    ("each_message_has_one_arrow", each_message_has_one_arrow, Needs::Namespaces),
-    ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date, Needs::Nothing),
-    ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named, Needs::Nothing),
-    ("keys_and_links_step", keys_and_links_step, Needs::Browser),
-    ("both_languages_and_both_colours", both_languages_and_both_colours, Needs::Browser),
-    ("c_stands_beside_rust", c_stands_beside_rust, Needs::Browser),
-    ("what_programs_say_is_text", what_programs_say_is_text, Needs::Browser),
+const IN_A_BROWSER: [(&str, BrowserTest); 4] = [
+    ("keys_and_links_step", keys_and_links_step),
+    ("both_languages_and_both_colours", both_languages_and_both_colours),
+    ("c_stands_beside_rust", c_stands_beside_rust),
+    ("what_programs_say_is_text", what_programs_say_is_text),
 ];
 
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
-    let no_browser = browser::missing();
-    let trial = |(name, test, needs): Test| {
+    let no_lines = machine.no_strace.as_deref().or(sources::unavailable());
+    let plain = TESTS.map(|(name, test)| {
+        // It plays so many scenes that it cannot wait for a turn for each.
+        let lacking = machine.no_namespaces.as_deref().filter(|_| name == "each_message_has_one_arrow");
         let folder = builds.folder(Profile::Dev);
-        let lacking = match needs {
-            Needs::Nothing => None,
-            Needs::Browser => no_browser.as_deref(),
-            Needs::Namespaces => machine.no_namespaces.as_deref(),
-        };
-        support::trial(format!("page/{name}"), machine.no_strace.as_deref().or(sources::unavailable()).or(lacking), move || {
+        support::trial(format!("page/{name}"), no_lines.or(lacking), move || {
             test(&folder);
             Ok(())
         })
-    };
-    TESTS.map(trial).into()
+    });
+    let (no_browser, browser) = (browser::missing(), Arc::new(Browser::shared()));
+    let in_a_browser = IN_A_BROWSER.map(|(name, test)| {
+        let (folder, browser) = (builds.folder(Profile::Dev), browser.clone());
+        support::trial(format!("page/{name}"), no_lines.or(no_browser.as_deref()), move || {
+            test(&folder, &browser);
+            Ok(())
+        })
+    });
+    plain.into_iter().chain(in_a_browser).collect()
 }
 
 /// A page of these scenes, and the folder that it is in.
@@ -204,9 +206,9 @@ const LEFT: &str = "\u{e012}";
 const HOME: &str = "\u{e011}";
 const END: &str = "\u{e010}";
 
-fn keys_and_links_step(programs: &Path) {
+fn keys_and_links_step(programs: &Path, browser: &Shared) {
     let (page, _folder) = page(programs, &["one-client", "connected-alone"]);
-    let browser = Browser::start();
+    let browser = Browser::take(browser);
     browser.open(&page, "");
     assert_eq!(browser.text("document.querySelector('#count').textContent.split(' / ')[0]"), "1");
     let all: usize = browser.text("document.querySelector('#count').textContent.split(' / ')[1]").parse().unwrap();
@@ -256,9 +258,9 @@ fn keys_and_links_step(programs: &Path) {
     browser.is_content();
 }
 
-fn both_languages_and_both_colours(programs: &Path) {
+fn both_languages_and_both_colours(programs: &Path, browser: &Shared) {
     let (page, _folder) = page(programs, &["two-clients"]);
-    let browser = Browser::start();
+    let browser = Browser::take(browser);
     let mut colours = BTreeSet::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
@@ -279,14 +281,14 @@ fn both_languages_and_both_colours(programs: &Path) {
     }
     assert_eq!(colours.len(), 2, "light and dark are the same");
     // Nothing is wider than a narrow window.
-    browser.post("/window/rect", json!({ "width": 500, "height": 800 }));
+    browser.resize(500);
     assert_eq!(browser.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), json!(true));
 }
 
-fn c_stands_beside_rust(programs: &Path) {
+fn c_stands_beside_rust(programs: &Path, browser: &Shared) {
     let originals = TempDir::new().unwrap();
     fs::write(originals.path().join("udpclient.c"), "first line\n\tsecond </script><b>line\n").unwrap();
-    let browser = Browser::start();
+    let browser = Browser::take(browser);
     for with_c in [true, false] {
         let folder = originals.path().to_string_lossy();
         let args = ["client-alone", "--originals", &folder];
@@ -301,7 +303,7 @@ fn c_stands_beside_rust(programs: &Path) {
     }
 }
 
-fn what_programs_say_is_text(programs: &Path) {
+fn what_programs_say_is_text(programs: &Path, browser: &Shared) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("scenes.md");
     let typed = ["<script>alert(1)</script>", "&lt;b&gt; <img src=x onerror=alert(1)>", "</script><!-- é 你好 {xff}{x80}", "{x*4000}"];
@@ -313,7 +315,7 @@ fn what_programs_say_is_text(programs: &Path) {
     fs::write(&file, format!("```scene texts\nserver $ udpserver\nclient $ udpclient 127.0.0.1\n{exchanges}client ^D\nclient = 0\nserver ^C\nserver > received 4 datagrams\nserver = 0\n```\n"))
         .unwrap();
     let (page, _folder) = page(programs, &[&file.to_string_lossy()]);
-    let browser = Browser::start();
+    let browser = Browser::take(browser);
     browser.open(&page, "");
     browser.press(END);
     let terminal = browser.text("document.querySelector('.terminal[data-who=client] pre').textContent");
