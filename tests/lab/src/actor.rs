@@ -115,6 +115,8 @@ impl Actor {
         unsafe {
             process.pre_exec(move || {
                 become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid)))?;
+                // What lab has inherited would shift the program's descriptors; where this is refused, it does.
+                libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
                 for number in &closed {
                     Errno::result(libc::close(*number))?;
                 }

@@ -28,7 +28,7 @@ type Test<'a> = (&'a str, fn(), Option<&'a str>);
 pub fn trials(machine: &Machine) -> Vec<Trial> {
     let (no_strace, no_namespaces) = (machine.no_strace.as_deref(), machine.no_namespaces.as_deref());
     let no_lines = no_strace.or(sources::unavailable());
-    let tests: [Test; 20] = [
+    let tests: [Test; 21] = [
         ("list_names_every_program", list_names_every_program, None),
         ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, None),
         ("a_missing_program_is_named", a_missing_program_is_named, None),
@@ -43,6 +43,7 @@ pub fn trials(machine: &Machine) -> Vec<Trial> {
         ("sockets_are_listed_by_number_and_by_name", sockets_are_listed_by_number_and_by_name, None),
         ("a_process_that_is_not_there_or_not_ours_is_named", a_process_that_is_not_there_or_not_ours_is_named, None),
         ("ctrl_c_works_where_a_shell_ignores_it", ctrl_c_works_where_a_shell_ignores_it, None),
+        ("inherited_descriptors_are_closed", inherited_descriptors_are_closed, None),
         ("nobody_has_to_read_to_the_end", nobody_has_to_read_to_the_end, None),
         ("a_signal_leaves_nothing_behind", || a_signal_leaves_nothing_behind("udpclient-usage", "udpclient", "udpclient"), None),
         ("a_signal_leaves_no_strace_behind", || a_signal_leaves_nothing_behind("socketpair-fails", "unix10", "strace"), no_strace),
@@ -290,6 +291,13 @@ fn ctrl_c_works_where_a_shell_ignores_it() {
     command.args(["replay", "datagram-pair", "--limit", "3"]);
     let output = with_signals(&mut command, &[Signal::SIGINT], SigHandler::SigIgn).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The scene shows that its second socket is descriptor 4.
+fn inherited_descriptors_are_closed() {
+    let script = "exec 4</dev/null; exec \"$0\" replay connect-twice --pause 0";
+    let output = support::output(support::command("sh").args(["-c", script, env!("CARGO_BIN_EXE_lab")])).unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 fn nobody_has_to_read_to_the_end() {
