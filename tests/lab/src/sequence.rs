@@ -184,7 +184,7 @@ impl Sequence {
                 // A call has returned when the next one begins; strace's own count of its time is too small.
                 let ends = trace.lines.iter().skip(1).map(|next| next.time.saturating_sub(1)).chain([u64::MAX]);
                 for (index, (line, until)) in trace.lines.iter().zip(ends).enumerate() {
-                    let call = Call::parse(&line.raw);
+                    let call = Call::parse(line);
                     let kind = match &call {
                         // Of `lab sock` its terminal is its own, and its sockets, which come later.
                         Some(call) if trace.program == SOCK => Kind::Call { own: call.name == "exit_group" || ["read", "write"].contains(&call.name) && call.fd().is_some_and(|fd| fd < 3) },
@@ -317,7 +317,7 @@ struct Kernel {
 impl Kernel {
     fn arrows(mut self, steps: &mut [Step]) -> Vec<Arrow> {
         for (at, step) in steps.iter_mut().enumerate() {
-            match (step.kind, Call::parse(&step.line.raw)) {
+            match (step.kind, Call::parse(&step.line)) {
                 (Kind::Call { .. }, Some(call)) => {
                     if call.fd().is_some_and(|fd| self.tables[step.column].contains_key(&fd)) || call.name.starts_with("socket") {
                         // What goes to a socket is not on the terminal, whatever its number; a tool's calls on sockets are its own.
@@ -552,7 +552,7 @@ mod tests {
 
     /// From and to of the arrows of one process with these calls, and their bytes.
     fn arrows(calls: &[&str]) -> Vec<(Option<usize>, Option<usize>, String)> {
-        let line = |call: &&str| Line { raw: (*call).into(), ..Line::from(*call) };
+        let line = |call: &&str| Line::from(*call);
         let mut steps: Vec<Step> = calls.iter().map(|call| Step::new(0, Kind::Call { own: true }, line(call))).collect();
         let arrows = Kernel { tables: vec![BTreeMap::new()], ..Kernel::default() }.arrows(&mut steps);
         arrows.into_iter().map(|arrow| (arrow.from, arrow.to, format!("{:?} {}", arrow.what, String::from_utf8_lossy(&arrow.bytes)))).collect()

@@ -1,4 +1,4 @@
-//! Traces: what strace wrote of one process, masked, and which of its calls are the program's own.
+//! Traces: what strace wrote of one process, and which of its calls are the program's own.
 
 use std::fs;
 use std::iter;
@@ -28,13 +28,12 @@ pub const OWN: [&str; 23] = [
     "getpid", "clone", "fork", "vfork", "wait4", "rt_sigaction", "rt_sigreturn", "exit_group",
 ];
 
-/// A call, a signal or an end, masked. Two are equal if their texts are.
+/// A call, a signal or an end. Two are equal if their texts are.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
+    /// As strace wrote it, without its time and padding; masked in a golden and in what is compared.
     pub text: String,
     pub at: At,
-    /// As strace wrote it, without its time; nothing in a golden.
-    pub raw: String,
     /// When the call began, in nanoseconds since 1970.
     pub time: u64,
 }
@@ -42,7 +41,7 @@ pub struct Line {
 impl Line {
     /// Another text, of the same place.
     pub fn with(&self, text: String) -> Line {
-        Line { text, ..self.clone() }
+        Line { text, at: self.at.clone(), time: self.time }
     }
 }
 
@@ -84,17 +83,15 @@ impl Trace {
     /// The loader's calls come first, and it reads and closes files, too; its part ends with the
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<Line> {
-        // Masked anew: what is masked is numbered from 1 on among these.
-        let mut mask = Mask::default();
-        let lines = without_repetitions(&self.lines[self.start()..]);
-        let mut own: Vec<Line> = lines.iter().filter(|line| is_own(line)).map(|line| line.with(mask.line(&portable(&line.raw)))).collect();
+        let own = self.lines[self.start()..].iter().filter(|line| is_own(line));
+        let mut own = masked(own, portable);
         by_lines_of_text(&mut own);
         own.iter().map(|line| line.with(fold(line))).collect()
     }
 
     /// All lines, with long runs of a character folded.
     pub fn whole(&self) -> Vec<Line> {
-        without_repetitions(&self.lines).iter().map(|line| line.with(fold(line))).collect()
+        masked(self.lines.iter(), str::to_owned).iter().map(|line| line.with(fold(line))).collect()
     }
 
     /// Where the loader's part ends.
@@ -107,11 +104,12 @@ impl Trace {
     }
 }
 
-/// The lines, with those that repeat by chance alone as one: receives that do not wait, and draws of
+/// The lines masked, with those that repeat by chance alone as one: receives that do not wait, and draws of
 /// random bytes, for tmpnam draws again, about every 22nd time, if a number would make some names likelier than others.
-fn without_repetitions(lines: &[Line]) -> Vec<Line> {
+fn masked<'a>(lines: impl Iterator<Item = &'a Line>, change: impl Fn(&str) -> String) -> Vec<Line> {
     let is_by_chance = |line: &str| line.starts_with("getrandom(") || line.contains("‹what has come›");
-    let mut lines = lines.to_vec();
+    let mut mask = Mask::default();
+    let mut lines: Vec<Line> = lines.map(|line| line.with(mask.line(&change(line)))).collect();
     lines.dedup_by(|line, before| line == before && is_by_chance(line));
     lines
 }
@@ -272,12 +270,11 @@ fn timed(line: &str) -> (u64, &str) {
 }
 
 fn lines(text: &str, sources: &Sources) -> Vec<Line> {
-    let mut mask = Mask::default();
     let mut rest = text.lines().peekable();
     let next = || {
         let (time, line) = timed(rest.next()?);
         let stack: Vec<&str> = iter::from_fn(|| rest.next_if(|line| line.starts_with(FRAME))).collect();
-        Some(Line { text: without_padding(&mask.line(line)), at: sources.at(&stack), raw: without_padding(line), time })
+        Some(Line { text: without_padding(line), at: sources.at(&stack), time })
     };
     let mut lines: Vec<Line> = iter::from_fn(next).take(FLOOD).collect();
     // The stack of exit_group comes after the end.
@@ -303,9 +300,11 @@ mod tests {
 
     #[test]
     fn what_is_drawn_again_is_one_draw() {
-        let (drawn, look) = (r#"getrandom("‹bytes›", 8, GRND_NONBLOCK) = 8"#, "recvfrom(4, ‹what has come›, 1024, MSG_DONTWAIT, NULL, NULL) = ‹how much›");
-        let lines = without_repetitions(&[drawn, drawn, "getpid() = 7", "getpid() = 7", look, look].map(Line::from));
-        assert_eq!(lines, [drawn, "getpid() = 7", "getpid() = 7", look]);
+        let drawn = [r#"getrandom("\x01", 1, GRND_NONBLOCK) = 1"#, r#"getrandom("\xff", 1, GRND_NONBLOCK) = 1"#];
+        let look = ["recvfrom(4, \"a\", 9, MSG_DONTWAIT, NULL, NULL) = 1", "recvfrom(4, 0x1, 9, MSG_DONTWAIT, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)"];
+        let lines = [drawn[0], drawn[1], "close(7) = 0", "close(7) = 0", look[0], look[1]].map(Line::from);
+        let masked = [r#"getrandom("‹bytes›", 1, GRND_NONBLOCK) = 1"#, "close(7) = 0", "close(7) = 0", "recvfrom(4, ‹what has come›, 9, MSG_DONTWAIT, NULL, NULL) = ‹how much›"];
+        assert_eq!(super::masked(lines.iter(), str::to_owned), masked);
     }
 
     #[test]

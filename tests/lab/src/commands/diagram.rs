@@ -77,7 +77,7 @@ fn items(sequence: &Sequence, language: Language) -> Vec<Item> {
     let mut items = Vec::new();
     for at in sequence.order() {
         let step = &sequence.steps[at];
-        let call = Call::parse(&step.line.raw);
+        let call = Call::parse(&step.line);
         let mut has_arrow = false;
         for arrow in sequence.arrows.iter().filter(|arrow| arrow.to == Some(at) || arrow.to.is_none() && arrow.from == Some(at)) {
             has_arrow = true;
@@ -113,7 +113,7 @@ fn items(sequence: &Sequence, language: Language) -> Vec<Item> {
         // What it waits for next, if that is no key.
         let next = sequence.steps[at + 1..].iter().find(|next| next.column == step.column && next.kind != Kind::Person);
         if let Some(next) = next.filter(|next| next.blocked && step.kind != Kind::Person)
-            && !Call::parse(&next.line.raw).is_some_and(|call| call.name == "read" && call.fd() == Some(0))
+            && !Call::parse(&next.line).is_some_and(|call| call.name == "read" && call.fd() == Some(0))
         {
             items.push(Item::Note(step.column, format!("{blocked}{}", self::place(next))));
         }

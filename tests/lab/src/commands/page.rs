@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use super::read::{c_file, is_fix};
 use super::replay::{choose, introduction};
 use lab::args::{Args, Long, Value, text, unexpected};
-use lab::mask::fold;
+use lab::mask::{Mask, fold};
 use lab::programs::{self, Builds, Profile, Program, root};
 use lab::questions::{self, Language, Question};
 use lab::sandbox::{self, Isolation, in_child};
@@ -170,15 +170,17 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
     let [english, chinese] = LANGUAGES.map(|language| introduction(scene, language));
     let number = |number: Option<usize>| number.map_or("-1".to_owned(), |number| number.to_string());
     let first = sequence.steps.first().map_or(0, |step| step.line.time);
+    let mut masks = BTreeMap::<usize, Mask>::new();
     let steps = sequence.steps.iter().map(|step| {
+        let line = &step.line.text;
         let (kind, text) = match step.kind {
-            Kind::Person => (0, step.line.text.clone()),
-            Kind::Call { own: true } => (1, fold(&step.line.raw)),
+            Kind::Person => (0, line.clone()),
+            Kind::Call { own: true } => (1, fold(line)),
             // Masked, it is the same for many.
-            Kind::Call { own: false } => (2, fold(&step.line.text)),
-            Kind::Signal => (3, step.line.raw.clone()),
-            Kind::End => (4, step.line.raw.clone()),
-            Kind::Tool => (5, step.line.text.clone()),
+            Kind::Call { own: false } => (2, fold(&masks.entry(step.column).or_default().line(line))),
+            Kind::Signal => (3, line.clone()),
+            Kind::End => (4, line.clone()),
+            Kind::Tool => (5, line.clone()),
         };
         list([
             step.column.to_string(),
