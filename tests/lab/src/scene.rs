@@ -355,13 +355,15 @@ pub fn notation(bytes: &[u8]) -> String {
     out
 }
 
-/// The scenes of these names, or all of them if there is no name.
+/// The scenes of these names, in the READMEs' order, or all of them if there is no name.
 /// Fails if there is no scene of a name.
-pub fn select<'a>(all: &'a [Scene], names: &[String]) -> Result<Vec<&'a Scene>> {
-    if let Some(name) = names.iter().find(|name| !all.iter().any(|scene| scene.name == **name)) {
+pub fn select(names: &[String]) -> Result<Vec<Scene>> {
+    let scenes = read(programs::root(), |_, name| names.is_empty() || names.iter().any(|one| one == name))?;
+    if let Some(name) = names.iter().find(|name| !scenes.iter().any(|scene| scene.name == **name)) {
+        let all = read_all(programs::root())?;
         bail!("no scene is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str())));
     }
-    Ok(all.iter().filter(|scene| names.is_empty() || names.contains(&scene.name)).collect())
+    Ok(scenes)
 }
 
 /// The programs of these scenes, each once.
@@ -372,11 +374,16 @@ pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
 
 /// The scenes of every group's texts under `root`, in the groups' order.
 pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
+    read(root, |_, _| true)
+}
+
+/// Only the scenes whose group and name are wanted; of the others not even the steps are read.
+pub fn read(root: &Path, is_wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Scene>> {
     let mut scenes: Vec<Scene> = Vec::new();
     for (group, text) in GROUPS.iter().flat_map(|group| ["README.md", "FIXES.md"].map(|text| (group, text))) {
         let file = Path::new(group).join(text);
         let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
-        for scene in parse(group, &file, &text)? {
+        for scene in parse_wanted(group, &file, &text, |name| is_wanted(group, name))? {
             if let Some(other) = scenes.iter().find(|other| other.name == scene.name) {
                 bail!("{}: the name {} is taken by a scene of {}", scene.at(&scene.steps[0]), scene.name, other.file.display());
             }
@@ -398,6 +405,10 @@ pub fn read_file(path: &Path) -> Result<Vec<Scene>> {
 
 /// The scenes in the text of one README.
 pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
+    parse_wanted(group, file, text, |_| true)
+}
+
+fn parse_wanted(group: &str, file: &Path, text: &str, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Scene>> {
     let mut scenes = Vec::new();
     let (mut section, mut title) = (String::new(), String::new());
     let mut lines = text.lines().zip(1..);
@@ -410,7 +421,7 @@ pub fn parse(group: &str, file: &Path, text: &str) -> Result<Vec<Scene>> {
         } else if let Some(info) = line.strip_prefix("```")
             && !info.is_empty()
         {
-            let name = info.strip_prefix("scene ").map(str::trim);
+            let name = info.strip_prefix("scene ").map(str::trim).filter(|name| is_wanted(name));
             let mut steps = Vec::new();
             loop {
                 let Some((line, number)) = lines.next() else {

@@ -183,7 +183,8 @@ fn conclude(report: &Report, players: &Players) -> Result<usize> {
 
 fn faults(which: &Which, every: usize) -> Result<()> {
     strace::available()?;
-    let (scenes, rows, names) = (scene::read_all(programs::root())?, faults::rows()?, programs(&which.ports.names)?);
+    let (rows, names) = (faults::rows()?, programs(&which.ports.names)?);
+    let scenes = scene::read(programs::root(), |_, scene| rows.iter().any(|row| row.scene == scene && names.contains(&row.program)))?;
     let scene_of = |row: &Row| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/trials/faults.tsv: no scene is called {}", row.scene));
     let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| names.contains(&row.program)).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
     let players = which.players(&scene::names(&rows.iter().map(|(_, scene)| *scene).collect::<Vec<_>>()), false)?;

@@ -14,7 +14,7 @@ use lab::golden;
 use lab::player::{Mode, Options, Watch};
 use lab::programs::{self, Binaries, Builds, ORIGINALS, Profile, originals};
 use lab::sandbox::Isolation;
-use lab::scene::{self, Divergence, Scene, names, select};
+use lab::scene::{self, Divergence, Scene, names};
 use lab::sources;
 use lab::strace::{self, Stacks};
 use lab::trace::{self, Trace};
@@ -159,10 +159,9 @@ pub fn check(mut args: Args) -> Result<()> {
         }
     }
     strace::available()?;
-    let all = scene::read_all(programs::root())?;
-    let mut scenes = select(&all, &wanted)?;
+    let all = scene::select(&wanted)?;
     // A scene that runs none of our programs has nothing to compare.
-    scenes.retain(|scene| !scene.programs().is_empty());
+    let mut scenes: Vec<&Scene> = all.iter().filter(|scene| !scene.programs().is_empty()).collect();
     if originals_folder.is_none() {
         let (recorded, others): (Vec<&Scene>, Vec<&Scene>) = scenes.into_iter().partition(|scene| golden::is_wanted(&scene.name, options.stdout));
         if let Some(scene) = others.first().filter(|_| !wanted.is_empty()) {
@@ -252,9 +251,8 @@ pub fn record(mut args: Args) -> Result<()> {
     }
     let Some(folder) = folder else { bail!("record needs --originals DIR, the folder of the built C programs") };
     strace::available()?;
-    let all = scene::read_all(programs::root())?;
-    let mut scenes = select(&all, &wanted)?;
-    scenes.retain(|scene| !scene.programs().is_empty());
+    let all = scene::select(&wanted)?;
+    let mut scenes: Vec<&Scene> = all.iter().filter(|scene| !scene.programs().is_empty()).collect();
     let c = with_originals(&mut scenes, &folder)?;
     if let Some(why) = sources::unavailable() {
         bail!("{why}; a golden has the line of each call");

@@ -123,9 +123,7 @@ fn calls(program: &Program, name: &str) -> Result<BTreeMap<u32, Vec<(String, usi
     if let Some(why) = sources::unavailable() {
         bail!("{why}; without that, lab cannot tell which line makes a call");
     }
-    let all = scene::read_all(programs::root())?;
-    let names = [name.to_owned()];
-    let scenes = scene::select(&all, &names)?;
+    let scenes = scene::select(&[name.to_owned()])?;
     let Some(scene) = scenes.iter().find(|scene| scene.programs().contains(&program.name)) else {
         bail!("{} is not in the scene {name}", program.name);
     };

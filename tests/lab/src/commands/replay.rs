@@ -109,9 +109,8 @@ fn next(language: Language) -> &'static str {
 
 /// The scenes with these names, in this order; without names, the scenes of the lectures in their order.
 pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
-    let all = scene::read_all(programs::root())?;
     if names.is_empty() {
-        let mut chosen: Vec<Scene> = all.into_iter().filter(|scene| scene.lecture().is_some()).collect();
+        let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
         chosen.sort_by_key(Scene::lecture);
         return Ok(chosen);
     }
@@ -125,11 +124,12 @@ pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
         if name.contains('/') {
             bail!("{name} is not a file with scenes");
         }
-        let before = chosen.len();
-        chosen.extend(all.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
-        if chosen.len() == before {
+        let named = scene::read(programs::root(), |group, scene| group == name || scene == name)?;
+        if named.is_empty() {
+            let all = scene::read_all(programs::root())?;
             bail!("no scene or group is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str()).chain(GROUPS)));
         }
+        chosen.extend(named);
     }
     Ok(chosen)
 }

@@ -8,9 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use lab::programs::{self, Profile};
+use lab::programs::Profile;
 use lab::sandbox;
-use lab::scene::{self, Scene};
+use lab::scene;
 use libtest_mimic::{Failed, Trial};
 use nix::mount::{MsFlags, mount};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
@@ -95,8 +95,8 @@ fn refused(options: &[&str], why: &str, as_root: bool, ports: &Path) -> Result<(
 
 /// A scene as a file of its own.
 fn text_of(name: &str) -> String {
-    let scenes = scene::read_all(programs::root()).expect("the READMEs are there");
-    let scene: &Scene = scenes.iter().find(|scene| scene.name == name).expect("there is this scene");
+    let scenes = scene::select(&[name.to_owned()]).expect("there is this scene");
+    let scene = &scenes[0];
     let steps: String = scene.steps.iter().map(|step| format!("{step}\n")).collect();
     format!("```scene {name}\n{steps}```\n")
 }
