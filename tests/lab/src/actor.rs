@@ -210,7 +210,7 @@ impl Actor {
     /// Types Ctrl-C.
     pub fn interrupt(&mut self) -> Result<()> {
         self.interrupted = true;
-        let at_rest = self.is_at_rest();
+        let at_rest = self.is_at_rest(&self.states());
         self.interrupted_at_rest.get_or_insert(at_rest);
         self.type_keys(b"\x03")
     }
@@ -229,12 +229,11 @@ impl Actor {
         killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGCONT).context("cannot continue it")
     }
 
-    /// Whether all its processes sleep, or are stopped as they should be.
+    /// Whether all its processes, which are in these states, sleep, or are stopped as they should be.
     ///
     /// A strace that has not started its program yet sleeps, too, and is not at rest; nor is a program
     /// that has ended while what it started has not.
-    pub fn is_at_rest(&self) -> bool {
-        let states = self.states();
+    pub fn is_at_rest(&self, states: &[ProcState]) -> bool {
         let rests = if self.suspended { ProcState::is_stopped } else { ProcState::is_asleep };
         states.iter().all(rests) && (self.end().is_some() || states.iter().any(|state| state.program != "strace"))
     }
@@ -260,6 +259,10 @@ impl Actor {
     /// What its processes are at, itself first, then those it has started.
     pub fn states(&self) -> Vec<ProcState> {
         let mut states = Vec::new();
+        if self.end.is_some() {
+            // Its number may be another process's.
+            return states;
+        }
         let mut pids = VecDeque::from([self.child.id() as i32]);
         while let Some(pid) = pids.pop_front() {
             pids.extend(proc::children(pid));

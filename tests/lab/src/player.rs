@@ -25,8 +25,9 @@ use crate::sources;
 use crate::strace::{self, Stacks};
 use crate::trace::{self, Trace};
 
-/// How long between two looks at programs of which we await something, in milliseconds.
-const BREATH: u8 = 1;
+/// How long between two looks at programs of which we await something, at least and at most: an eighth of the
+/// time that we have waited.
+const BREATH: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 
 /// The folder in the working folder that strace writes to, whoever it runs as.
 pub const TRACE_FOLDER: &str = "trace";
@@ -396,8 +397,9 @@ impl Player<'_> {
         // A program that never comes to rest is looked at while it runs.
         self.comes_to_rest(patience)?;
         let actor = self.actor(name);
-        let call = actor.states().iter().find_map(ProcState::call);
-        let (end, waits, interrupted, lines) = (actor.end(), actor.is_at_rest(), actor.interrupted_at_rest, actor.all_lines());
+        let states = actor.states();
+        let call = states.iter().find_map(ProcState::call);
+        let (end, waits, interrupted, lines) = (actor.end(), actor.is_at_rest(&states), actor.interrupted_at_rest, actor.all_lines());
         let start = self.last_start(name);
         *start = Start { end, waits, call, interrupted, lines, ..start.clone() };
         self.actors.retain(|actor| actor.name != name);
@@ -422,10 +424,11 @@ impl Player<'_> {
     fn comes_to_rest(&mut self, limit: Duration) -> Result<bool> {
         let mut before = None;
         let rests = self.comes_true(limit, |player| {
-            let now = (player.actors.iter().all(Actor::is_at_rest), player.states());
-            let at_rest = now.0 && before.as_ref() == Some(&now);
+            let now = player.states();
+            let rest = player.actors.iter().zip(&now).all(|(actor, states)| actor.is_at_rest(states));
+            let is_same = before.as_ref() == Some(&now);
             before = Some(now);
-            at_rest.then_some(())
+            (rest && is_same).then_some(())
         })?;
         Ok(rests.is_some())
     }
@@ -447,7 +450,7 @@ impl Player<'_> {
             if value.is_some() || start.elapsed() > limit {
                 return Ok(value);
             }
-            self.pump()?;
+            self.pump((start.elapsed() / 8).clamp(BREATH[0], BREATH[1]))?;
         }
     }
 
@@ -457,17 +460,18 @@ impl Player<'_> {
     }
 
     /// Waits until a program writes something, for a breath at most.
-    fn pump(&mut self) -> Result<()> {
+    fn pump(&mut self, breath: Duration) -> Result<()> {
         let mut fds: Vec<PollFd> = self.actors.iter().filter_map(Actor::terminal).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        match poll(&mut fds, PollTimeout::from(BREATH)) {
+        match poll(&mut fds, PollTimeout::try_from(breath).expect("a breath is short")) {
             // A signal has come; it is handled before the next breath.
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error).context("cannot wait for the programs"),
         }
     }
 
-    fn states(&self) -> Vec<ProcState> {
-        self.actors.iter().filter(|actor| actor.end().is_none()).flat_map(Actor::states).collect()
+    /// Of each actor.
+    fn states(&self) -> Vec<Vec<ProcState>> {
+        self.actors.iter().map(Actor::states).collect()
     }
 
     fn actor(&mut self, name: &str) -> &mut Actor {
