@@ -4,8 +4,6 @@ use std::fs;
 use std::io::Write;
 use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -116,23 +114,6 @@ fn credentials_are_told() {
     let credentials = peer.strip_prefix("= 0 3 4; = 0 ").expect(&answers);
     assert!(credentials.starts_with("pid ") && credentials.contains(&format!(" uid {uid} gid ")), "{answers}");
     assert_eq!(message, format!("= 1 \"x\" from -, {credentials}"));
-}
-
-#[test]
-fn a_call_that_blocks_is_given_up() {
-    let given_up = |commands: &str, name: &str| {
-        let (start, folder) = (Instant::now(), TempDir::new().unwrap());
-        let output = run(Command::new(LAB).args(["sock", "--limit", "1", "-c", commands]).current_dir(&folder), "");
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), format!("lab: {name}: time-out after 1 s\n")));
-        assert!(start.elapsed() > Duration::from_secs(1));
-    };
-    // The queue of a local socket is full, and nobody connects or sends.
-    let fill = "socketpair dgram; setsockopt SO_SNDBUF 1; send {x*4000}; send {x*4000}; send {x*4000}; send x";
-    thread::scope(|scope| {
-        for (commands, name) in [("socket udp; recv", "recv"), ("socket stream; bind s; listen; accept", "accept"), (fill, "send"), ("socket dgram; poll -1", "poll")] {
-            scope.spawn(move || given_up(commands, name));
-        }
-    });
 }
 
 #[test]

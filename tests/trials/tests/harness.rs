@@ -19,7 +19,7 @@ use trials::sessions::FAMILIES;
 use trials::soak::SERVERS;
 
 /// The scenes that memcheck, which is slow, watches: one of each group.
-const EXCHANGES: [&str; 5] = ["two-clients", "connected-interrupt", "stream-pair", "datagram-pair", "http-many"];
+const EXCHANGES: [&str; 5] = ["one-client", "connected-interrupt", "stream-pair", "path-datagram", "http-once"];
 
 fn main() -> ExitCode {
     let arguments = support::arguments();

@@ -28,7 +28,7 @@ type Test<'a> = (&'a str, fn(), Option<&'a str>);
 pub fn trials(machine: &Machine) -> Vec<Trial> {
     let (no_strace, no_namespaces) = (machine.no_strace.as_deref(), machine.no_namespaces.as_deref());
     let no_lines = no_strace.or(sources::unavailable());
-    let tests: [Test; 21] = [
+    let tests: [Test; 22] = [
         ("list_names_every_program", list_names_every_program, None),
         ("a_question_is_answered_in_both_languages", a_question_is_answered_in_both_languages, None),
         ("a_missing_program_is_named", a_missing_program_is_named, None),
@@ -36,6 +36,7 @@ pub fn trials(machine: &Machine) -> Vec<Trial> {
         ("what_is_wrong_with_strace_is_named", what_is_wrong_with_strace_is_named, None),
         ("what_cannot_be_traced_is_named", what_cannot_be_traced_is_named, no_strace),
         ("sock_makes_the_calls_asked_for_and_no_others", sock_makes_the_calls_asked_for_and_no_others, no_strace),
+        ("sock_gives_up_a_call_that_blocks", sock_gives_up_a_call_that_blocks, None),
         ("each_call_has_its_line", each_call_has_its_line, no_lines),
         ("what_hides_the_lines_is_named", what_hides_the_lines_is_named, no_lines),
         ("a_near_name_is_suggested_and_completed", a_near_name_is_suggested_and_completed, None),
@@ -190,6 +191,21 @@ fn sock_makes_the_calls_asked_for_and_no_others() {
     let lines = log.lines().skip_while(|line| !line.starts_with("socket("));
     let calls = lines.filter_map(|line| line.split('(').next()).filter(|call| *call != "write");
     assert_eq!(calls.collect::<Vec<_>>(), ["socket", "bind", "getsockname", "socket", "connect", "sendto", "recvfrom", "close"], "{log}");
+}
+
+fn sock_gives_up_a_call_that_blocks() {
+    // The queue of a local socket is full, and nobody connects or sends.
+    let fill = "socketpair dgram; setsockopt SO_SNDBUF 1; send {x*4000}; send {x*4000}; send {x*4000}; send x";
+    thread::scope(|scope| {
+        for (commands, name) in [("socket udp; recv", "recv"), ("socket stream; bind s; listen; accept", "accept"), (fill, "send"), ("socket dgram; poll -1", "poll")] {
+            scope.spawn(move || {
+                let (start, folder) = (Instant::now(), TempDir::new().unwrap());
+                let output = support::output(support::command(env!("CARGO_BIN_EXE_lab")).args(["sock", "--limit", "1", "-c", commands]).current_dir(&folder)).unwrap();
+                assert_eq!(complaint(&output), format!("lab: {name}: time-out after 1 s\n"));
+                assert!(start.elapsed() > Duration::from_secs(1));
+            });
+        }
+    });
 }
 
 /// What `lab strace udpclient-usage` prints with the programs of this build, and this PATH.

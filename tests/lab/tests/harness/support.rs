@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
+use std::num::NonZero;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -77,7 +78,7 @@ pub fn find(tool: &str) -> Option<PathBuf> {
 /// time than there are processors.
 pub fn arguments() -> Arguments {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = arguments.test_threads.or(Some(4));
+    arguments.test_threads = arguments.test_threads.or(Some(3 * thread::available_parallelism().map_or(1, NonZero::get)));
     arguments
 }
 
