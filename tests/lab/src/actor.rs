@@ -1,9 +1,10 @@
 //! A program at its own terminal, and what can be seen of it from outside.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -98,6 +99,9 @@ impl Actor {
         for redirection in &command.redirections {
             match redirection {
                 Redirection::Close(number) => closed.push(*number),
+                Redirection::From(path) | Redirection::To(path) if fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo()) => {
+                    bail!("{} is a FIFO: to open it is to wait for the other end", path.display());
+                }
                 Redirection::From(path) => {
                     process.stdin(file(path, File::open(path))?);
                 }

@@ -29,13 +29,17 @@ impl Folder {
     pub fn new() -> Result<Folder> {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(sweep);
-        let make = || -> Result<Folder> {
-            let path = new_folder()?;
+        let own = |path: &Path| -> Result<File> {
             // It is locked before it has the name that others look for.
             let nameless = path.join(".owner-to-be");
             let owner = File::create(&nameless)?;
             owner.try_lock()?;
             fs::rename(&nameless, path.join(OWNER))?;
+            Ok(owner)
+        };
+        let make = || -> Result<Folder> {
+            let path = new_folder()?;
+            let owner = own(&path).inspect_err(|_| drop(fs::remove_dir_all(&path)))?;
             Ok(Folder { path, _owner: owner })
         };
         make().with_context(|| format!("cannot make a working folder in {}", env::temp_dir().display()))

@@ -217,20 +217,7 @@ impl Sandbox {
             }
         };
         let folder = Folder::new()?;
-        // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        let c_folder = folder.path().join(C_FOLDER);
-        fs::create_dir(&c_folder)?;
-        for (folder, binaries) in [(folder.path(), &cast.ports), (&c_folder, &cast.c)] {
-            for (name, from) in binaries {
-                let to = folder.join(name);
-                fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
-                fs::set_permissions(&to, Permissions::from_mode(0o755))?;
-            }
-        }
-        let trace_folder = folder.path().join(TRACE_FOLDER);
-        fs::create_dir(&trace_folder)?;
-        fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
+        fill(folder.path(), cast).with_context(|| format!("cannot fill {}", folder.path().display()))?;
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
         let before = turn.is_some().then(shared_sockets);
@@ -247,6 +234,25 @@ impl Sandbox {
         }
         Ok(sandbox)
     }
+}
+
+/// Copies the cast's programs to a working folder.
+fn fill(folder: &Path, cast: &Cast) -> Result<()> {
+    // Someone else than we must reach the programs and sockets in it: `sudo -u nobody`.
+    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    let c_folder = folder.join(C_FOLDER);
+    fs::create_dir(&c_folder)?;
+    for (folder, binaries) in [(folder, &cast.ports), (&c_folder, &cast.c)] {
+        for (name, from) in binaries {
+            let to = folder.join(name);
+            fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+            fs::set_permissions(&to, Permissions::from_mode(0o755))?;
+        }
+    }
+    let trace_folder = folder.join(TRACE_FOLDER);
+    fs::create_dir(&trace_folder)?;
+    fs::set_permissions(&trace_folder, Permissions::from_mode(0o1777))?;
+    Ok(())
 }
 
 impl Drop for Sandbox {

@@ -23,6 +23,7 @@ use crate::args::nearest;
 use crate::placeholders::Placeholders;
 use crate::programs::{self, GROUPS};
 use crate::sockets::Row;
+use crate::trace::OWN;
 
 /// The system calls that a scene can name as `WHO @ CALL`.
 pub const CALLS: [(&str, i64); 10] = [
@@ -241,6 +242,12 @@ impl FromStr for Divergence {
             Some(Some((c, port))) => Some((c.to_owned(), port.to_owned())),
             None => None,
         };
+        let differing = differs.iter().map(|call: &String| call.split(' ').next().unwrap_or_default());
+        let names = differing.chain(then.iter().flat_map(|(c, port)| c.split(" or ").chain(port.split(" or "))));
+        let is_known = |name: &str| OWN.contains(&name) || ["exited", "killed"].contains(&name) || Signal::from_str(name).is_ok();
+        if let Some(name) = names.into_iter().find(|name| !is_known(name)) {
+            bail!("'{name}' is none of the calls that are compared: {}", OWN.join(" "));
+        }
         Ok(Divergence::Defined { differs, then })
     }
 }
@@ -573,6 +580,8 @@ mod tests {
             ("server $ sudo udpserver", "sudo -u USER"),
             ("server $ udpserver {NUL}", "'{NUL}' cannot be an argument"),
             ("server $ udpserver {xff}", "'{xff}' cannot be an argument"),
+            ("server $ udpserver\nserver ! differs: recvform", "'recvform' is none of the calls"),
+            ("server $ udpserver\nserver ! in C: write, here: read or bnid", "'bnid' is none of the calls"),
             ("server $ udpserver\nserver % 3 udp", "'3 udp' is not a row"),
             ("server $ udpserver\nserver @ recvform", "'recvform' is none of the calls"),
             ("server $ udpserver\nserver = SIGSTOPP", "'SIGSTOPP' is neither an exit status (0 to 255) nor a signal (SIGINT)"),
