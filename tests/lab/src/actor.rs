@@ -100,7 +100,7 @@ impl Actor {
             match redirection {
                 Redirection::Close(number) => closed.push(*number),
                 Redirection::From(path) | Redirection::To(path) if fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo()) => {
-                    bail!("{} is a FIFO: to open it is to wait for the other end", path.display());
+                    bail!("{} is a FIFO, and opening it waits for the other end; use a file", path.display());
                 }
                 Redirection::From(path) => {
                     process.stdin(file(path, File::open(path))?);
@@ -119,7 +119,7 @@ impl Actor {
         unsafe {
             process.pre_exec(move || {
                 become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid)))?;
-                // What lab has inherited would shift the program's descriptors; where this is refused, it does.
+                // Descriptors that lab has inherited would shift the program's; Linux before 5.11 refuses this.
                 libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
                 for number in &closed {
                     Errno::result(libc::close(*number))?;

@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     for server in SERVERS {
         add(format!("soak/{server}"), &None, &["soak", server, "--messages", "2000"], &ports);
     }
-    // It waits most of its ten seconds: unix10's child is held back.
+    // It takes ten seconds and waits for most of them, since strace holds unix10's child back.
     trials.sort_by_key(|trial| trial.name() != "faults/unix10");
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -42,7 +42,7 @@ pub fn missing() -> Option<String> {
     Some(format!("{why}; on Debian: apt-get install chromium chromium-driver"))
 }
 
-/// One browser for all tests, started when the first wants it: that takes longer than a test. They take turns.
+/// One browser for all tests, which take turns: starting it takes longer than a test. The first one starts it.
 pub type Shared = Mutex<LazyCell<Browser>>;
 
 pub struct Browser {
@@ -72,7 +72,8 @@ impl Browser {
         let mut command = support::command("chromedriver");
         // A group of its own: what it has started ends with it.
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        // It ends with the thread that starts it, and that of a test may end while another has its turn.
+        // It is killed when the thread that started it ends. A test's thread may end before the last test here: it has
+        // a thread of its own.
         let (thread, until_dropped) = mpsc::channel();
         let (to_us, started) = mpsc::channel();
         thread::spawn(move || {

@@ -42,7 +42,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
                 add(format!("golden/{stdout}/{}", scene.name), lacking.clone(), vec!["--stdout", stdout], &[Profile::Release]);
             }
         }
-        // Stacks take strace long: only where a call is on a line on which no scene before has shown it.
+        // Stacks make strace slow: only the scenes that are the first to show a call on a line.
         if calls(scene).into_iter().filter(|call| shown.insert(call.clone())).count() > 0 {
             let lacking = lacking.clone().or_else(|| sources::unavailable().map(str::to_owned));
             add(format!("lines/{}", scene.name), lacking, vec!["--lines"], &[Profile::Dev]);
