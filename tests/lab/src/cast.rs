@@ -37,11 +37,6 @@ impl Cast {
         }
     }
 
-    /// These ports, for something else than a scene.
-    pub fn of_ports(ports: &Binaries) -> Cast {
-        Cast { ports: ports.clone(), ..Cast::default() }
-    }
-
     /// Where the program of an actor is, from the working folder.
     pub fn binary(&self, actor: &str, program: &str) -> PathBuf {
         [if self.actors.iter().any(|c| c == actor) { "./c" } else { "." }, program].iter().collect()

@@ -283,7 +283,8 @@ fn measure(which: &Which, quick: bool, out: Option<PathBuf>) -> Result<()> {
         None => Build { root: programs::root(), profile: Profile::Release, asan: false, quiet: false }.examples(&examples)?,
     };
     let players = which.players(&Vec::from_iter(names), false)?;
-    let mut cast = Cast::of_ports(&players.builds.ports.into_iter().chain(examples).collect());
+    let mut cast = Cast::default();
+    cast.ports = players.builds.ports.into_iter().chain(examples).collect();
     cast.c = players.builds.c.unwrap_or_default();
     let (size, machine) = (if quick { Size::QUICK } else { Size::FULL }, bench::machine());
     bench::stay_on_one_processor()?;

@@ -77,7 +77,7 @@ impl Browser {
         let (thread, until_dropped) = mpsc::channel();
         let (to_us, started) = mpsc::channel();
         thread::spawn(move || {
-            to_us.send(Running::start(&mut command)).unwrap();
+            to_us.send(command.spawn().map(Running)).unwrap();
             let _ = until_dropped.recv();
         });
         let mut driver = started.recv().unwrap().unwrap();

@@ -317,7 +317,7 @@ fn inherited_descriptors_are_closed() {
 }
 
 fn nobody_has_to_read_to_the_end() {
-    let mut lab = Running::start(support::command(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    let mut lab = Running(support::command(env!("CARGO_BIN_EXE_lab")).arg("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     drop(lab.0.stdout.take());
     let (end, text) = ended(&mut lab);
     assert_eq!((end.code(), text.as_str()), (Some(0), ""));
@@ -350,7 +350,7 @@ fn replay(programs: &Path, scene: &str, folders: &Path, option: [&str; 2]) -> Co
 
 /// The same, with programs of which one waits for a message and `lab` for a line.
 fn waiting_lab(programs: &Path, scene: &str, folders: &Path) -> Running {
-    Running::start(&mut replay(programs, scene, folders, ["--limit", "60"])).unwrap()
+    Running(replay(programs, scene, folders, ["--limit", "60"]).spawn().unwrap())
 }
 
 /// How it has ended, and what it said.
@@ -396,7 +396,7 @@ fn a_signal_leaves_nothing_behind(scene: &str, program: &str, starts: &str) {
 fn a_signal_ends_a_pause() {
     let programs = folder_with("udpclient", Profile::Dev, &["udpclient"]);
     let folders = TempDir::new().unwrap();
-    let mut lab = Running::start(&mut replay(programs.path(), "udpclient-usage", folders.path(), ["--pause", "60000"])).unwrap();
+    let mut lab = Running(replay(programs.path(), "udpclient-usage", folders.path(), ["--pause", "60000"]).spawn().unwrap());
     let pid = lab.0.id() as i32;
     // poll for no descriptor, for 60,000 milliseconds.
     let pauses = || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|text| text.split(' ').skip(2).take(2).eq(["0x0", "0xea60"]));
@@ -410,7 +410,7 @@ fn a_signal_that_is_ignored_stays_so() {
     let programs = folder_with("udpserver", Profile::Dev, &["udpclient"]);
     let folders = TempDir::new().unwrap();
     let mut command = replay(programs.path(), "udpclient-usage", folders.path(), ["--limit", "2"]);
-    let mut lab = Running::start(with_signals(&mut command, &[Signal::SIGHUP], SigHandler::SigIgn)).unwrap();
+    let mut lab = Running(with_signals(&mut command, &[Signal::SIGHUP], SigHandler::SigIgn).spawn().unwrap());
     wait_until("the program", || at_work_in(folders.path()).iter().any(|name| name == "udpclient"));
     kill(Pid::from_raw(lab.0.id() as i32), Signal::SIGHUP).unwrap();
     let (end, text) = ended(&mut lab);

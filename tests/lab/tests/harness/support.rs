@@ -105,12 +105,6 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// A running command; it is killed when its test ends, whether that succeeds or panics.
 pub struct Running(pub Child);
 
-impl Running {
-    pub fn start(command: &mut Command) -> io::Result<Running> {
-        command.spawn().map(Running)
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
         // Errors mean that it has ended.
@@ -124,7 +118,7 @@ impl Drop for Running {
 pub fn output(command: &mut Command) -> io::Result<Output> {
     // Into files: nobody has to read while it runs.
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
-    let mut running = Running::start(command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?))?;
+    let mut running = Running(command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).spawn()?);
     let start = Instant::now();
     let status = loop {
         match running.0.try_wait()? {
