@@ -71,7 +71,7 @@ impl Browser {
         let profile = TempDir::new().unwrap();
         let mut command = support::command("chromedriver");
         // A group of its own: what it has started ends with it.
-        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        command.arg("--port=0").env("TMPDIR", profile.path()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         // It is killed when the thread that started it ends. A test's thread may end before the last test here: it has
         // a thread of its own.
         let (thread, until_dropped) = mpsc::channel();
