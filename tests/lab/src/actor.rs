@@ -119,8 +119,9 @@ impl Actor {
         unsafe {
             process.pre_exec(move || {
                 become_terminal_user(user.as_ref().map(|user| (user.uid, user.gid)))?;
-                // Descriptors that lab has inherited would shift the program's; Linux before 5.11 refuses this.
-                libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
+                // Descriptors that lab has inherited would change the numbers of the program's own. glibc has had
+                // this call since 2.34, Linux since 5.11; where it is missing, nothing is closed.
+                libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
                 for number in &closed {
                     Errno::result(libc::close(*number))?;
                 }

@@ -469,7 +469,7 @@ impl Player<'_> {
         }
     }
 
-    /// Of each actor.
+    /// What the processes of each actor are at.
     fn states(&self) -> Vec<Vec<ProcState>> {
         self.actors.iter().map(Actor::states).collect()
     }

@@ -217,21 +217,25 @@ impl Sandbox {
             }
         };
         let folder = Folder::new()?;
-        fill(folder.path(), cast).with_context(|| format!("cannot fill {}", folder.path().display()))?;
+        fill(folder.path(), cast).with_context(|| format!("cannot prepare {}", folder.path().display()))?;
         // The programs inherit our working folder: with another /tmp over it, it may have no name.
         env::set_current_dir(folder.path())?;
         let before = turn.is_some().then(shared_sockets);
         // From here on, what we have covered is uncovered again, whatever fails.
         let sandbox = Sandbox { _turn: turn, folder, before };
-        if sandbox.before.is_none() {
-            COVERED.iter().try_for_each(|(path, name)| cover(path, name))?;
-        }
         let folder = sandbox.folder.path();
-        if !folder.exists() {
-            // strace reads the programs by their paths.
-            fs::create_dir_all(folder)?;
-            bind_mount(".", &folder.to_string_lossy())?;
-        }
+        let cover_all = || -> Result<()> {
+            if sandbox.before.is_none() {
+                COVERED.iter().try_for_each(|(path, name)| cover(path, name))?;
+            }
+            if !folder.exists() {
+                // strace reads the programs by their paths.
+                fs::create_dir_all(folder)?;
+                bind_mount(".", &folder.to_string_lossy())?;
+            }
+            Ok(())
+        };
+        cover_all().with_context(|| format!("cannot prepare {}", folder.display()))?;
         Ok(sandbox)
     }
 }

@@ -6,11 +6,13 @@
 //! line late are here, too. `types.tsv` has, for each line of a port that names a size or prints one, what C
 //! has there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use lab::golden;
 use lab::programs::{PROGRAMS, Program, root};
+use lab::trace::name;
 use regex_lite::Regex;
 
 /// C functions for which Rust has another name.
@@ -56,6 +58,62 @@ fn calls_are_on_their_originals_lines() {
     }
     assert!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));
     assert!(table.is_empty(), "not our programs: {:?}", table.keys());
+}
+
+/// The functions that make system calls, and the call, if that has another name.
+const CALLS: [(&str, &str); 19] = [
+    ("socket", ""),
+    ("socketpair", ""),
+    ("setsockopt", ""),
+    ("bind", ""),
+    ("listen", ""),
+    ("accept", ""),
+    ("connect", ""),
+    ("sendto", ""),
+    ("send", "sendto"),
+    ("recvfrom", ""),
+    ("recv", "recvfrom"),
+    ("read", ""),
+    ("write", ""),
+    ("close", ""),
+    ("unlink", ""),
+    ("getpid", ""),
+    ("fork", "clone"),
+    ("wait", "wait4"),
+    ("signal", "rt_sigaction"),
+];
+
+#[test]
+fn no_system_call_is_where_c_has_none() {
+    let mut known = BTreeSet::new();
+    for ([program, _, calls], line) in rows("lines.tsv") {
+        for call in calls.split(' ') {
+            let (call, line) = call.strip_suffix("+1").map_or((call, line), |call| (call, line + 1));
+            known.insert((program.clone(), line, call.to_owned()));
+        }
+    }
+    for file in fs::read_dir(root().join("tests/lab/golden/terminal")).unwrap() {
+        for trace in golden::read(&file.unwrap().path()).unwrap() {
+            known.extend(trace.lines.iter().filter_map(|line| Some((trace.program.clone(), line.at.line? as usize, name(line).to_owned()))));
+        }
+    }
+    let called = CALLS.map(|(function, _)| Regex::new(&format!(r"\b{function}\s*\(")).unwrap());
+    let mut unknown = Vec::new();
+    for program in &PROGRAMS {
+        let source = fs::read_to_string(root().join(program.source())).unwrap();
+        let lines: Vec<&str> = source.lines().collect();
+        for (at, code) in code(program).iter().enumerate() {
+            // The mark of a line that ends in a brace is on the next one.
+            let is_fix = lines[at].contains("// fix: ") || code.ends_with('{') && lines[at + 1].contains("// fix: ");
+            for ((function, call), called) in CALLS.iter().zip(&called) {
+                let is_known = |name: &str| known.contains(&(program.name.to_owned(), at + 1, name.to_owned()));
+                if called.is_match(code) && !is_fix && !is_known(function) && !is_known(call) {
+                    unknown.push(format!("{}:{}: C does not call {function} here", program.name, at + 1));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
 /// Two of these fit beside each other in 220 columns.

@@ -173,11 +173,15 @@ fn tell(scene: &Scene, order: usize, sequence: &Sequence, all: &[Question], text
     let mut masks = BTreeMap::<usize, Mask>::new();
     let steps = sequence.steps.iter().map(|step| {
         let line = &step.line.text;
+        let mask = masks.entry(step.column).or_default();
+        if line.starts_with("execve(") {
+            *mask = Mask::default();
+        }
         let (kind, text) = match step.kind {
             Kind::Person => (0, line.clone()),
             Kind::Call { own: true } => (1, fold(line)),
             // Masked, it is the same for many.
-            Kind::Call { own: false } => (2, fold(&masks.entry(step.column).or_default().line(line))),
+            Kind::Call { own: false } => (2, fold(&mask.line(line))),
             Kind::Signal => (3, line.clone()),
             Kind::End => (4, line.clone()),
             Kind::Tool => (5, line.clone()),

@@ -59,11 +59,12 @@ impl Browser {
         Mutex::new(LazyCell::new(Browser::start))
     }
 
-    /// The browser, with a wide window and light colours, whatever the test before did.
+    /// The browser, with a wide window, light colours and nothing on the console, whatever the test before did.
     pub fn take(shared: &Shared) -> MutexGuard<'_, LazyCell<Browser>> {
         let browser = shared.lock().unwrap_or_else(PoisonError::into_inner);
         browser.resize(1400);
         browser.prefer("light");
+        browser.console();
         browser
     }
 
@@ -86,7 +87,7 @@ impl Browser {
         let mut browser = Browser { driver, url: format!("http://127.0.0.1:{}/session", port.expect("chromedriver says its port")), _profile: profile, _thread: thread };
         let folder = format!("--user-data-dir={}", browser._profile.path().display());
         let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain([folder]).collect();
-        let wanted = json!({ "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" } });
+        let wanted = json!({ "unhandledPromptBehavior": "dismiss", "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" } });
         let session = browser.post("", json!({ "capabilities": { "alwaysMatch": wanted } }));
         browser.url += &format!("/{}", session["sessionId"].as_str().expect("a session has an id"));
         browser
@@ -141,9 +142,14 @@ impl Browser {
         self.post("/goog/cdp/execute", json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": feature } }));
     }
 
+    /// What is on the console; it is empty then.
+    fn console(&self) -> Value {
+        self.post("/se/log", json!({ "type": "browser" }))
+    }
+
     /// Nothing is on the console, and nothing was asked of a network.
     pub fn is_content(&self) {
-        assert_eq!(self.post("/se/log", json!({ "type": "browser" })), json!([]), "on the console");
+        assert_eq!(self.console(), json!([]), "on the console");
         assert_eq!(self.value("performance.getEntriesByType('resource').filter(one => !one.name.startsWith('data:')).length"), json!(0), "requests");
     }
 }

@@ -1,7 +1,8 @@
 //! Every process of every scene makes the C program's system calls.
 //!
-//! `golden/...` compares the own calls with those recorded from the C programs, and `lines/...` also the
-//! source lines that make them. With the environment variable LAB_ORIGINALS naming a folder of built C programs, `live/...` compares whole
+//! `golden/...` compares the own calls of the release builds with those recorded from the C programs;
+//! `lines/...`, in some scenes, those of the dev builds and the source lines that make them. With the
+//! environment variable LAB_ORIGINALS naming a folder of built C programs, `live/...` compares whole
 //! traces, from execve on, with theirs, and `mixed/...` those of C servers with our clients and the
 //! other way round. A test runs `lab check`.
 
