@@ -154,19 +154,9 @@ fn without_lengths(line: &str) -> String {
 
 /// `line` with each run of more than 40 equal characters, or escapes such as `\0`, as `{c*N}`.
 pub fn fold(line: &str) -> String {
-    let mut out = String::new();
-    let mut rest = line;
-    while let Some(unit) = units(rest).next() {
-        let times = units(rest).take_while(|next| *next == unit).count();
-        let (run, after) = rest.split_at(times * unit.len());
-        if times > 40 && unit != " " {
-            out += &format!("{{{unit}*{times}}}");
-        } else {
-            out += run;
-        }
-        rest = after;
-    }
-    out
+    let units: Vec<&str> = units(line).collect();
+    let fold = |run: &[&str]| if run.len() > 40 && run[0] != " " { format!("{{{}*{}}}", run[0], run.len()) } else { run.concat() };
+    units.chunk_by(|one, next| one == next).map(fold).collect()
 }
 
 #[cfg(test)]

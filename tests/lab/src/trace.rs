@@ -84,9 +84,7 @@ impl Trace {
     /// first call of the program's that is neither. A forked process has no loader's part.
     pub fn own(&self) -> Vec<Line> {
         let own = self.lines[self.start()..].iter().filter(|line| is_own(line));
-        let mut own = masked(own, portable);
-        by_lines_of_text(&mut own);
-        own.iter().map(|line| line.with(fold(line))).collect()
+        by_lines_of_text(masked(own, portable)).iter().map(|line| line.with(fold(line))).collect()
     }
 
     /// All lines, with long runs of a character folded.
@@ -117,9 +115,9 @@ fn masked<'a>(lines: impl Iterator<Item = &'a Line>, change: impl Fn(&str) -> St
 /// What stdio writes to standard output or standard error, as one write for each line of text: glibc 2.36
 /// and 2.37 cut the same bytes differently. Its place is that of the write with its end. Only complete writes
 /// are joined and cut anew, and nothing but a write may lie between them.
-fn by_lines_of_text(lines: &mut Vec<Line>) {
+fn by_lines_of_text(lines: Vec<Line>) -> Vec<Line> {
     let mut out = Vec::new();
-    let mut rest = lines.drain(..).peekable();
+    let mut rest = lines.into_iter().peekable();
     while let Some(line) = rest.next() {
         let Some((fd, text)) = whole_write(&line) else {
             out.push(line);
@@ -132,29 +130,15 @@ fn by_lines_of_text(lines: &mut Vec<Line>) {
             ends.push((text.len(), next.at));
         }
         let mut end = 0;
-        for piece in cut_after_newlines(&text) {
-            let masked = piece.contains('‹');
-            let length = if masked { "‹length›".to_owned() } else { units(piece).count().to_string() };
+        for piece in units(&text).collect::<Vec<_>>().split_inclusive(|unit| *unit == r"\n") {
+            let (count, piece) = (piece.len(), piece.concat());
+            let length = if piece.contains('‹') { "‹length›".to_owned() } else { count.to_string() };
             end += piece.len();
             let at = ends.iter().find(|(to, _)| *to >= end).map(|(_, at)| at.clone()).unwrap_or_default();
             out.push(Line { text: format!("write({fd}, \"{piece}\", {length}) = {length}"), at, ..Line::default() });
         }
     }
-    drop(rest);
-    *lines = out;
-}
-
-/// The lines of a text in strace's notation, each with its `\n`.
-fn cut_after_newlines(text: &str) -> Vec<&str> {
-    let (mut pieces, mut start, mut end) = (Vec::new(), 0, 0);
-    for unit in units(text) {
-        end += unit.len();
-        if unit == r"\n" || end == text.len() {
-            pieces.push(&text[start..end]);
-            start = end;
-        }
-    }
-    pieces
+    out
 }
 
 /// Descriptor and text of a write to standard output or error that wrote all of its bytes.
@@ -309,11 +293,7 @@ mod tests {
 
     #[test]
     fn what_stdio_writes_is_compared_as_bytes() {
-        let by_lines = |lines: &[&str]| {
-            let mut lines: Vec<Line> = lines.iter().map(|line| Line::from(*line)).collect();
-            by_lines_of_text(&mut lines);
-            lines
-        };
+        let by_lines = |lines: &[&str]| by_lines_of_text(lines.iter().map(|line| Line::from(*line)).collect());
         let cut = [r#"write(1, "\n", 1) = 1"#, r#"write(1, "received \"2\"\n", 13) = 13"#, r#"write(1, "x\0", 2) = 2"#, "exit_group(0) = ?"];
         assert_eq!(by_lines(&[r#"write(1, "\nreceived \"2", 12) = 12"#, r#"write(1, "\"\nx\0", 4) = 4"#, cut[3]]), cut);
         assert_eq!(by_lines(&cut), cut);
