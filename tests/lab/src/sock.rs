@@ -225,8 +225,7 @@ impl Shell {
             }
             ("recv", [] | [_]) => {
                 let mut bytes = buffer(args).with_context(misused)?;
-                let returned = call!(self.recv(fd, bytes.as_mut_ptr().cast(), bytes.len(), flags));
-                answer(returned, |n| quote(&bytes, n))
+                answer(call!(self.recv(fd, bytes.as_mut_ptr().cast(), bytes.len(), flags)), |n| quote(&bytes, n))
             }
             ("recvfrom", [] | [_]) => {
                 let mut bytes = buffer(args).with_context(misused)?;
@@ -239,8 +238,7 @@ impl Shell {
             ("recvmsg", [] | [_]) => self.recvmsg(fd, buffer(args).with_context(misused)?, flags)?,
             ("read", [] | [_]) => {
                 let mut bytes = buffer(args).with_context(misused)?;
-                let returned = call!(self.read(fd, bytes.as_mut_ptr().cast(), bytes.len()));
-                answer(returned, |n| quote(&bytes, n))
+                answer(call!(self.read(fd, bytes.as_mut_ptr().cast(), bytes.len())), |n| quote(&bytes, n))
             }
             ("setsockopt", [option_name, values @ ..]) if !values.is_empty() => {
                 let (level, option, value) = look_up(OPTIONS, option_name)?;
@@ -252,22 +250,14 @@ impl Shell {
                 // Room for the largest, a time.
                 let mut bytes = [0_u8; 16];
                 let mut len = bytes.len() as socklen_t;
-                let returned = call!(self.getsockopt(fd, level, option, bytes.as_mut_ptr().cast(), &mut len));
-                answer(returned, |_| format!(" {}", value.show(&bytes)))
+                answer(call!(self.getsockopt(fd, level, option, bytes.as_mut_ptr().cast(), &mut len)), |_| format!(" {}", value.show(&bytes)))
             }
-            ("getsockname", []) => {
-                let returned = call!(self.getsockname(fd, address.at_mut(), &mut address.len));
-                answer(returned, |_| format!(" {}", address.show()))
-            }
-            ("getpeername", []) => {
-                let returned = call!(self.getpeername(fd, address.at_mut(), &mut address.len));
-                answer(returned, |_| format!(" {}", address.show()))
-            }
+            ("getsockname", []) => answer(call!(self.getsockname(fd, address.at_mut(), &mut address.len)), |_| format!(" {}", address.show())),
+            ("getpeername", []) => answer(call!(self.getpeername(fd, address.at_mut(), &mut address.len)), |_| format!(" {}", address.show())),
             ("poll", [events @ .., ms]) => {
                 let events = if events.is_empty() { libc::POLLIN } else { look_up_all(EVENTS, events)? };
                 let (mut poll, ms) = (libc::pollfd { fd, events, revents: 0 }, ms.parse().with_context(misused)?);
-                let returned = call!(self.poll(&mut poll, 1, ms));
-                answer(returned, |_| names(EVENTS, |event| poll.revents & event != 0))
+                answer(call!(self.poll(&mut poll, 1, ms)), |_| names(EVENTS, |event| poll.revents & event != 0))
             }
             ("shutdown", [how]) => {
                 let how = look_up(DIRECTIONS, how)?;
