@@ -9,6 +9,7 @@ use std::str::FromStr;
 use anyhow::{Result, anyhow};
 pub use lexopt::Arg::{Long, Short, Value};
 use lexopt::{Arg, Parser, ValueExt};
+use strsim::levenshtein;
 
 /// The arguments of a command; `--help` prints its help.
 pub struct Args {
@@ -74,21 +75,8 @@ pub fn unexpected(arg: Arg, command: &str) -> anyhow::Error {
 
 /// "did you mean 'udpclient'?", or where to look if no name is near.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let near = names.into_iter().map(|other| (distance(name, other), other)).min().filter(|(distance, _)| *distance <= 1 + name.len() / 4);
+    let near = names.into_iter().map(|other| (levenshtein(name, other), other)).min().filter(|(distance, _)| *distance <= 1 + name.len() / 4);
     near.map_or("'cargo lab list' names them".to_owned(), |(_, other)| format!("did you mean '{other}'?"))
-}
-
-/// How many letters to add, to leave out or to change (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let least = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], least);
-        }
-    }
-    row[b.len()]
 }
 
 /// A value as a text.
