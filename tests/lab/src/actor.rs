@@ -98,21 +98,18 @@ impl Actor {
         let mut closed = Vec::new();
         for redirection in &command.redirections {
             match redirection {
-                Redirection::Close(number) => closed.push(*number),
+                Redirection::Close(number) => {
+                    closed.push(*number);
+                    &mut process
+                }
                 Redirection::From(path) | Redirection::To(path) if fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo()) => {
                     bail!("{} is a FIFO, and opening it waits for the other end; use a file", path.display());
                 }
-                Redirection::From(path) => {
-                    process.stdin(file(path, File::open(path))?);
-                }
+                Redirection::From(path) => process.stdin(file(path, File::open(path))?),
                 // This is the terminal of whoever opens it, and here that is the program's.
-                Redirection::To(path) if path == Path::new("/dev/tty") => {
-                    process.stdout(slave.try_clone()?);
-                }
-                Redirection::To(path) => {
-                    process.stdout(file(path, File::create(path))?);
-                }
-            }
+                Redirection::To(path) if path == Path::new("/dev/tty") => process.stdout(slave.try_clone()?),
+                Redirection::To(path) => process.stdout(file(path, File::create(path))?),
+            };
         }
         // SAFETY: the closure makes system calls only, on values made before the fork; whoever has a
         // descriptor that it closes is gone with the exec.
@@ -355,10 +352,8 @@ pub struct ProcState {
     program: String,
     /// As in /proc/PID/stat: R running, S asleep, ...
     state: char,
-    /// The system call that it is in, if it is in one and we may know.
-    call: Option<i64>,
-    /// The first argument of that call.
-    argument: u64,
+    /// The system call that it is in, and its first argument, if it is in one and we may know.
+    call: Option<(i64, u64)>,
     /// How often it has been taken off a processor.
     switches: u64,
 }
@@ -366,9 +361,9 @@ pub struct ProcState {
 impl ProcState {
     fn feel(pid: i32) -> Option<ProcState> {
         let switches = proc::switches(pid)?;
-        let (call, argument) = proc::blocked_in(pid).map_or((None, 0), |(call, argument)| (Some(call), argument));
+        let call = proc::blocked_in(pid);
         let (program, state) = proc::stat(pid)?;
-        Some(ProcState { pid, program, state, call, argument, switches })
+        Some(ProcState { pid, program, state, call, switches })
     }
 
     /// Whether it sleeps in a system call until something happens.
@@ -387,18 +382,19 @@ impl ProcState {
 
     /// The system call that it sleeps in, if a scene can name that.
     pub fn call(&self) -> Option<&'static str> {
-        CALLS.iter().find(|(_, number)| self.is_asleep() && self.call == Some(*number)).map(|(name, _)| *name)
+        let (call, _) = self.call.filter(|_| self.is_asleep())?;
+        CALLS.iter().find(|(_, number)| *number == call).map(|(name, _)| *name)
     }
 
     /// Whether it waits for what is typed: reads descriptor 0.
     pub fn awaits_keys(&self) -> bool {
-        self.is_in("read") && self.argument == 0
+        self.is_in("read") && self.call.is_some_and(|(_, argument)| argument == 0)
     }
 
     /// "blocked in recvfrom", "running", for messages.
     pub fn describe(&self) -> String {
         match (self.state, self.call) {
-            ('S', Some(number)) => self.call().map_or_else(|| format!("blocked in system call {number}"), |name| format!("blocked in {name}")),
+            ('S', Some((number, _))) => self.call().map_or_else(|| format!("blocked in system call {number}"), |name| format!("blocked in {name}")),
             ('S', None) => "blocked".to_owned(),
             ('Z', _) => "ended".to_owned(),
             ('T' | 't', _) => "stopped".to_owned(),
@@ -409,10 +405,9 @@ impl ProcState {
 
 /// An end as a scene says it: `0`, `SIGINT`.
 pub fn end_name(end: ExitStatus) -> String {
-    match (end.code(), end.signal()) {
-        (Some(code), _) => code.to_string(),
-        (None, Some(signal)) => Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string()),
-        (None, None) => format!("{end}"),
+    match end.signal() {
+        Some(signal) => Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string()),
+        None => end.code().map_or_else(|| end.to_string(), |code| code.to_string()),
     }
 }
 
