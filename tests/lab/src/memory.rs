@@ -57,23 +57,16 @@ impl Tool {
     /// What it has found, in its logs: a line for each finding.
     /// Fails if they cannot be read.
     pub fn read(self, log: &Path) -> Result<Vec<String>> {
-        Ok(trace::logs(log)?.iter().flat_map(|(_, text)| self.findings(text)).collect())
-    }
-
-    /// What it found in a process, in its log's text: a line for each finding.
-    fn findings(self, text: &str) -> Vec<String> {
-        match self {
-            Tool::Memcheck => {
-                let error = Regex::new(r"(?s)<error>.*?<kind>(.*?)</kind>.*?(?:<text>|<what>)(.*?)</").expect("a regular expression");
-                // What is not freed is freed by the end, in C as here. With --xml=yes valgrind looks
-                // for that whatever it is told.
-                error.captures_iter(text).filter(|found| !found[1].starts_with("Leak_")).map(|found| found[2].to_owned()).collect()
-            }
-            Tool::Asan => {
-                let error = Regex::new(r"ERROR: AddressSanitizer: ([^\n]*?) on (?:unknown )?address").expect("a regular expression");
-                error.captures_iter(text).map(|found| found[1].to_owned()).collect()
-            }
-        }
+        // The first group says of what kind it is.
+        let finding = match self {
+            Tool::Memcheck => r"(?s)<error>.*?<kind>(.*?)</kind>.*?(?:<text>|<what>)(.*?)</",
+            Tool::Asan => r"(ERROR): AddressSanitizer: ([^\n]*?) on (?:unknown )?address",
+        };
+        let (finding, logs) = (Regex::new(finding).expect("a regular expression"), trace::logs(log)?);
+        // What is not freed is freed by the end, in C as here. With --xml=yes valgrind looks for that
+        // whatever it is told.
+        let found = logs.iter().flat_map(|(_, text)| finding.captures_iter(text)).filter(|found| !found[1].starts_with("Leak_"));
+        Ok(found.map(|found| found[2].to_owned()).collect())
     }
 }
 
