@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let mut trials = vec![support::trial("bench".to_owned(), no_strace.as_deref().or(no_strip.as_deref()), bench)];
     let mut add = |name: String, ignored: &Option<String>, args: &[&str], folder: &Path| {
         let (args, folder): (Vec<String>, _) = (args.iter().map(|arg| (*arg).to_owned()).collect(), folder.to_owned());
-        trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args.iter().map(String::as_str).collect::<Vec<_>>(), &[&folder])));
+        trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args, &[folder])));
     };
     // The long ones first, so that none of them is what the others wait for.
     let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));

@@ -17,7 +17,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
             let no_strace = machine.no_strace.clone().filter(|_| scene.uses("strace"));
             let ignored = no_strace.or_else(|| scene.tools().into_iter().find_map(support::missing));
             let (name, folder) = (scene.name.clone(), builds.folder(*profile));
-            let replay = move || support::run(env!("CARGO_BIN_EXE_lab"), &["replay", &name, "--pause", "0"], &[&folder]);
+            let replay = move || support::run(env!("CARGO_BIN_EXE_lab"), &["replay", &name, "--pause", "0"], &[folder]);
             trials.push(support::trial(format!("{}/{}", profile.name(), scene.name), ignored.as_deref(), replay));
         }
     }

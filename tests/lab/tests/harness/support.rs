@@ -1,6 +1,7 @@
 //! What the tests share: the builds, what the machine has, and running a tool.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::num::NonZero;
@@ -92,7 +93,7 @@ pub fn trial(name: String, ignored: Option<&str>, run: impl FnOnce() -> Result<(
 }
 
 /// A command that ends with this process.
-pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     // SAFETY: the closure makes one system call.
     unsafe {
@@ -137,7 +138,7 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
 }
 
 /// Runs a tool with these arguments and, after them, these folders of programs; it must succeed.
-pub fn run(tool: &str, args: &[&str], programs: &[&Path]) -> Result<(), Failed> {
+pub fn run(tool: &str, args: &[impl AsRef<OsStr>], programs: &[PathBuf]) -> Result<(), Failed> {
     let mut command = command(tool);
     command.args(args);
     for folder in programs {

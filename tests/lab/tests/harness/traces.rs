@@ -33,10 +33,7 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
         let mut add = |name: String, ignored: Option<String>, options: Vec<&str>, profiles: &[Profile]| {
             let args: Vec<String> = ["check", &scene.name].into_iter().chain(options).map(str::to_owned).collect();
             let folders: Vec<PathBuf> = profiles.iter().map(|profile| builds.folder(*profile)).collect();
-            trials.push(support::trial(name, ignored.as_deref(), move || {
-                let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                support::run(env!("CARGO_BIN_EXE_lab"), &args, &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())
-            }));
+            trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_lab"), &args, &folders)));
         };
         for (stdout, kind) in [("terminal", Stdout::Terminal), ("pipe", Stdout::Pipe)] {
             if golden::is_wanted(&scene.name, kind) {
