@@ -65,6 +65,13 @@ fn lab(args: &[&str]) -> Output {
     support::output(support::command(env!("CARGO_BIN_EXE_lab")).args(args)).expect("lab can be run")
 }
 
+/// What lab prints; it must succeed.
+fn printed(args: &[&str]) -> String {
+    let output = lab(args);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// What lab said on stderr, without its line on where it plays.
 fn said(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
@@ -79,6 +86,11 @@ pub fn complaint(output: &Output) -> String {
     text
 }
 
+/// With these arguments lab complains, and says this.
+fn complains(args: &[&str], why: &str) {
+    assert_eq!(complaint(&lab(args)), format!("lab: {why}\n"));
+}
+
 /// A folder that holds the files `as_names`, each a copy of this program.
 fn folder_with(program: &str, profile: Profile, as_names: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -90,9 +102,7 @@ fn folder_with(program: &str, profile: Profile, as_names: &[&str]) -> TempDir {
 }
 
 fn list_names_every_program() {
-    let output = lab(&["list"]);
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = printed(&["list"]);
     for program in PROGRAMS {
         assert!(text.contains(&format!("  {} ", program.name)), "{} is missing", program.name);
     }
@@ -100,11 +110,7 @@ fn list_names_every_program() {
 }
 
 fn a_question_is_answered_in_both_languages() {
-    let ask = |args: &[&str]| {
-        let output = lab(&[&["ask"], args].concat());
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let ask = |args: &[&str]| printed(&[&["ask"], args].concat());
     for (language, question, answer) in
         [("en", "May one connect a UDP socket several times?", "The last peer counts"), ("zh", "可以对一个 UDP 套接字进行多次 connect 操作吗？", "以最后一次的对端为准")]
     {
@@ -116,17 +122,14 @@ fn a_question_is_answered_in_both_languages() {
     assert!(several.contains("Q14-1 ") && several.contains("Q14-r68 ") && !several.contains("Q14-2 "), "{several}");
     assert!(ask(&["--lang", "en"]).contains("  Q6-1 "));
     assert!(ask(&["--all", "--lang", "en"]).starts_with("78 questions: "));
-    let text = complaint(&lab(&["ask", "no", "such", "question"]));
-    assert_eq!(text, "lab: no question has the id or the words 'no such question'; 'cargo lab ask' lists the questions\n");
+    complains(&["ask", "no", "such", "question"], "no question has the id or the words 'no such question'; 'cargo lab ask' lists the questions");
 }
 
 fn a_missing_program_is_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_str().unwrap();
-    let text = complaint(&lab(&["replay", "two-clients", "--programs", path]));
-    assert_eq!(text, format!("lab: no executable called udpclient, udpserver under {path}\n"));
-    let text = complaint(&lab(&["replay", "two-clients", "--programs", "/no/such/folder"]));
-    assert_eq!(text, "lab: cannot read the folder /no/such/folder: No such file or directory (os error 2)\n");
+    complains(&["replay", "two-clients", "--programs", path], &format!("no executable called udpclient, udpserver under {path}"));
+    complains(&["replay", "two-clients", "--programs", "/no/such/folder"], "cannot read the folder /no/such/folder: No such file or directory (os error 2)");
 }
 
 fn a_program_that_does_something_else_fails_the_scene_with_a_diff() {
@@ -170,10 +173,8 @@ fn what_is_wrong_with_strace_is_named() {
 }
 
 fn what_cannot_be_traced_is_named() {
-    let text = complaint(&lab(&["strace", "no-such-thing"]));
-    assert!(text == "lab: no scene or program is called 'no-such-thing'; 'cargo lab list' names them\n", "{text}");
-    let text = complaint(&lab(&["check", "one-client", "no-server", "--stdout", "pipe"]));
-    assert_eq!(text, "lab: scene no-server has no golden of a pipe; --originals DIR compares with the C programs instead\n");
+    complains(&["strace", "no-such-thing"], "no scene or program is called 'no-such-thing'; 'cargo lab list' names them");
+    complains(&["check", "one-client", "no-server", "--stdout", "pipe"], "scene no-server has no golden of a pipe; --originals DIR compares with the C programs instead");
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_str().unwrap();
     let text = complaint(&lab(&["check", "two-clients", "--originals", path]));
@@ -237,14 +238,14 @@ fn what_hides_the_lines_is_named() {
 }
 
 fn a_near_name_is_suggested_and_completed() {
-    assert_eq!(complaint(&lab(&["replay", "two-client"])), "lab: no scene or group is called 'two-client'; did you mean 'two-clients'?\n");
-    assert_eq!(complaint(&lab(&["raed", "udpclient"])), "lab: no command is called 'raed'; did you mean 'read'?\n");
+    complains(&["replay", "two-client"], "no scene or group is called 'two-client'; did you mean 'two-clients'?");
+    complains(&["raed", "udpclient"], "no command is called 'raed'; did you mean 'read'?");
     for shell in ["bash", "zsh", "fish"] {
-        let text = String::from_utf8(lab(&["completions", shell]).stdout).unwrap();
+        let text = printed(&["completions", shell]);
         assert!(["replay", " two-clients ", " udpclient ", " --originals "].iter().all(|word| text.contains(word)), "{text}");
     }
     let script = "COMP_WORDS=(cargo lab strace two-c); COMP_CWORD=3; eval \"$1\"; _lab_of_cargo; echo ${COMPREPLY[*]}";
-    let text = String::from_utf8(lab(&["completions", "bash"]).stdout).unwrap();
+    let text = printed(&["completions", "bash"]);
     if let Ok(output) = Command::new("bash").args(["-c", script, "bash", &text]).output() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "two-clients\n", "{output:?}");
     }
@@ -254,22 +255,18 @@ fn a_port_is_shown_beside_its_original() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("chap-6")).unwrap();
     fs::write(folder.path().join("chap-6/udpclient.c"), "first\n\tsecond\n").unwrap();
-    let output = lab(&["read", "udpclient", "--originals", folder.path().to_str().unwrap()]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{output:?}");
+    let text = printed(&["read", "udpclient", "--originals", folder.path().to_str().unwrap()]);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[1].starts_with("  2     second") && lines[1].ends_with("| #![no_std]"), "{}", lines[1]);
     assert!(lines[15].contains("socket(AF_INET, SOCK_DGRAM, 0)") && lines[15].starts_with(" 16 "), "{}", lines[15]);
-    assert_eq!(complaint(&lab(&["read", "nothing"])), "lab: no program is called 'nothing'; 'cargo lab list' names them\n");
+    complains(&["read", "nothing"], "no program is called 'nothing'; 'cargo lab list' names them");
     let text = complaint(&lab(&["read", "udpserver", "--originals", folder.path().to_str().unwrap()]));
     assert!(text.starts_with("lab: no file udpserver.c under "), "{text}");
 }
 
 fn sockets_are_listed_by_number_and_by_name() {
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let output = lab(&["sockets", &process::id().to_string()]);
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = printed(&["sockets", &process::id().to_string()]);
     let row = text.lines().find(|line| line.contains(&ours.local_addr().unwrap().to_string())).unwrap_or_else(|| panic!("{text}"));
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!((cells[2], cells[4], cells[5], cells[6], cells[7]), ("udp", "-", "CLOSE", "0", "0"));
@@ -285,11 +282,9 @@ fn sockets_are_listed_by_number_and_by_name() {
 }
 
 fn a_process_that_is_not_there_or_not_ours_is_named() {
-    let text = complaint(&lab(&["sockets", "999999999"]));
-    assert_eq!(text, "lab: there is no process 999999999\n");
-    assert_eq!(complaint(&lab(&["sockets"])), "lab: the sockets of which program? 'cargo lab sockets PID|PROGRAM' takes one\n");
-    let text = complaint(&lab(&["sockets", "no-such-program"]));
-    assert_eq!(text, "lab: no program called no-such-program is running; start it first, or give a process number\n");
+    complains(&["sockets", "999999999"], "there is no process 999999999");
+    complains(&["sockets"], "the sockets of which program? 'cargo lab sockets PID|PROGRAM' takes one");
+    complains(&["sockets", "no-such-program"], "no program called no-such-program is running; start it first, or give a process number");
 
     let mut other = support::command(env!("CARGO_BIN_EXE_lab"));
     other.args(["sockets", "1"]);
