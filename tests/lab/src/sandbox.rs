@@ -14,8 +14,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -54,6 +53,9 @@ const TURN_LIMIT: Duration = Duration::from_secs(300);
 /// How long to wait for a port that something else has.
 const PORT_LIMIT: Duration = Duration::from_secs(3);
 
+/// How long between two attempts.
+const BREATH: Duration = Duration::from_millis(5);
+
 /// What this process may have for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -80,6 +82,13 @@ impl Isolation {
                 Isolation::Turns
             }
         }
+    }
+
+    /// Plays a scene in a sandbox of its own.
+    /// Fails as [`Sandbox::new`] and [`player::play`] do.
+    pub fn play(self, scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Observer) -> Result<Played> {
+        let _sandbox = Sandbox::new(self, cast)?;
+        player::play(scene, cast, options, observer)
     }
 }
 
@@ -172,15 +181,6 @@ fn loopback_up() -> io::Result<()> {
         Errno::result(libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &route))?;
     }
     Ok(())
-}
-
-impl Isolation {
-    /// Plays a scene in a sandbox of its own.
-    /// Fails as [`Sandbox::new`] and [`player::play`] do.
-    pub fn play(self, scene: &Scene, cast: &Cast, options: &Options, observer: &mut dyn Observer) -> Result<Played> {
-        let _sandbox = Sandbox::new(self, cast)?;
-        player::play(scene, cast, options, observer)
-    }
 }
 
 /// The place of one scene; dropping it clears it away. While there is one, the signals that ask us
@@ -297,17 +297,11 @@ fn cover(path: &str, name: &str) -> Result<()> {
 /// plays it. The kernel takes the name back from who ends.
 fn wait_for_turn() -> Result<UnixDatagram> {
     let name = SocketAddr::from_abstract_name("lab-turn")?;
-    let start = Instant::now();
-    loop {
-        match UnixDatagram::bind_addr(&name) {
-            Ok(turn) => return Ok(turn),
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error).context("cannot take a turn"),
-            Err(_) if start.elapsed() < TURN_LIMIT => {}
-            Err(_) => bail!("time-out after {} s: another lab is playing on this machine and holds the abstract socket @lab-turn", TURN_LIMIT.as_secs()),
-        }
-        signals::check()?;
-        thread::sleep(Duration::from_millis(5));
-    }
+    let turn = signals::wait(TURN_LIMIT, BREATH, || match UnixDatagram::bind_addr(&name) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        turn => turn.map(Some).context("cannot take a turn"),
+    })?;
+    turn.with_context(|| format!("time-out after {} s: another lab is playing on this machine and holds the abstract socket @lab-turn", TURN_LIMIT.as_secs()))
 }
 
 fn check_ports() -> Result<()> {
@@ -320,15 +314,8 @@ fn check_ports() -> Result<()> {
 
 /// Waits until a port can be bound: a program that asks a name server, say, has any port for a moment.
 fn wait_for<Socket>(protocol: &str, port: u16, mut bind: impl FnMut() -> io::Result<Socket>) -> Result<()> {
-    let start = Instant::now();
-    while bind().is_err() {
-        if start.elapsed() > PORT_LIMIT {
-            bail!("{protocol} port {port} is taken{}", by_whom(port));
-        }
-        signals::check()?;
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
+    let socket = signals::wait(PORT_LIMIT, BREATH, || Ok(bind().ok()))?;
+    socket.map(drop).with_context(|| format!("{protocol} port {port} is taken{}", by_whom(port)))
 }
 
 /// Removes the socket that a scene before has left at a path of this program.

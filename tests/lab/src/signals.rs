@@ -4,7 +4,8 @@
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use nix::libc::c_int;
@@ -56,6 +57,20 @@ pub fn check() -> Result<()> {
 pub fn sleep(duration: Duration) {
     // An error is that of the signal.
     let _ = poll(&mut [], PollTimeout::try_from(duration).unwrap_or(PollTimeout::MAX));
+}
+
+/// What `look` finds, looking again and again for so long, a breath between; none if it finds nothing.
+/// Fails as `look` does, or if a signal has come.
+pub fn wait<T>(limit: Duration, breath: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    let start = Instant::now();
+    loop {
+        let found = look()?;
+        if found.is_some() || start.elapsed() > limit {
+            return Ok(found);
+        }
+        check()?;
+        thread::sleep(breath);
+    }
 }
 
 /// Ends us by the signal that has come, if one has.

@@ -5,10 +5,9 @@ use std::iter;
 use std::mem;
 use std::ops::Deref;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::mask::{Mask, fold, portable, units};
 use crate::signals;
@@ -180,26 +179,17 @@ pub fn name(line: &str) -> &str {
 /// first, then those that it forked, in their order. With the binary, each call's place is read, too.
 /// Fails if there is none, or one is not complete within ten seconds.
 pub fn read(who: &str, program: &str, binary: Option<&Path>, log: &Path) -> Result<Vec<Trace>> {
-    let start = Instant::now();
     let mut now = None;
-    loop {
+    let whole = signals::wait(LIMIT, Duration::from_millis(1), || {
         // The stack of the last call comes after the end.
         let before = mem::replace(&mut now, texts(log)?);
-        if let Some(texts) = now.take_if(|now| before.as_ref() == Some(now) || !now.iter().any(|text| text.contains(FRAME))) {
-            let sources = binary.map(|binary| Sources::read(program, binary, &texts)).unwrap_or_default();
-            let traces = texts.iter().enumerate().map(|(index, text)| Trace {
-                who: if index == 0 { who.to_owned() } else { format!("{who} child") },
-                program: program.to_owned(),
-                lines: lines(text, &sources),
-            });
-            return Ok(traces.collect());
-        }
-        if start.elapsed() > LIMIT {
-            bail!("time-out after {} s: strace does not finish the trace of {who}", LIMIT.as_secs());
-        }
-        signals::check()?;
-        thread::sleep(Duration::from_millis(1));
-    }
+        Ok(now.take_if(|now| before.as_ref() == Some(now) || !now.iter().any(|text| text.contains(FRAME))))
+    })?;
+    let texts = whole.with_context(|| format!("time-out after {} s: strace does not finish the trace of {who}", LIMIT.as_secs()))?;
+    let sources = binary.map(|binary| Sources::read(program, binary, &texts)).unwrap_or_default();
+    let traces =
+        texts.iter().enumerate().map(|(index, text)| Trace { who: if index == 0 { who.to_owned() } else { format!("{who} child") }, program: program.to_owned(), lines: lines(text, &sources) });
+    Ok(traces.collect())
 }
 
 /// Whether the last that strace wrote of this process is that a signal has stopped it.
