@@ -302,7 +302,7 @@ impl Player<'_> {
     fn type_line(&mut self, name: &str, text: &Text) -> AsWritten {
         let filled = self.placeholders.fill(text.notation());
         self.type_keys(name, |actor| {
-            let line = if actor.in_notation { filled.into() } else { text.expand() };
+            let line = if actor.in_notation { filled.into() } else { scene::expand(text.notation()) };
             actor.type_keys(&[line.as_slice(), b"\n"].concat())
         })
     }
