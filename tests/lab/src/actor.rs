@@ -98,18 +98,15 @@ impl Actor {
         let mut closed = Vec::new();
         for redirection in &command.redirections {
             match redirection {
-                Redirection::Close(number) => {
-                    closed.push(*number);
-                    &mut process
-                }
+                Redirection::Close(number) => closed.push(*number),
                 Redirection::From(path) | Redirection::To(path) if fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo()) => {
                     bail!("{} is a FIFO, and opening it waits for the other end; use a file", path.display());
                 }
-                Redirection::From(path) => process.stdin(file(path, File::open(path))?),
+                Redirection::From(path) => drop(process.stdin(file(path, File::open(path))?)),
                 // This is the terminal of whoever opens it, and here that is the program's.
-                Redirection::To(path) if path == Path::new("/dev/tty") => process.stdout(slave.try_clone()?),
-                Redirection::To(path) => process.stdout(file(path, File::create(path))?),
-            };
+                Redirection::To(path) if path == Path::new("/dev/tty") => drop(process.stdout(slave.try_clone()?)),
+                Redirection::To(path) => drop(process.stdout(file(path, File::create(path))?)),
+            }
         }
         // SAFETY: the closure makes system calls only, on values made before the fork; whoever has a
         // descriptor that it closes is gone with the exec.
