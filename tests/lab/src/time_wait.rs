@@ -9,8 +9,7 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::socket::sockopt::ReuseAddr;
@@ -30,26 +29,21 @@ const LIMIT: Duration = Duration::from_secs(65);
 /// Fails if a signal has asked us to end. A connection that is kept for longer stays; to bind the port will fail
 /// and say so.
 pub fn forget(port: u16) -> Result<()> {
-    let start = Instant::now();
-    let mut is_said = false;
-    loop {
+    let mut end_all = || {
         let kept = kept(port);
-        if kept.is_empty() || start.elapsed() > LIMIT {
-            return Ok(());
-        }
-        for addresses in kept {
+        for addresses in &kept {
             // An error leaves it as it is.
             if let (SocketAddr::V4(local), SocketAddr::V4(remote)) = addresses {
-                let _ = attempt(remote, local);
+                let _ = attempt(*remote, *local);
             }
         }
-        if start.elapsed() > RESET_LIMIT && !is_said {
-            anstream::eprintln!("lab: a connection that has ended keeps TCP port {port} (TIME_WAIT); this takes up to a minute");
-            is_said = true;
-        }
-        signals::check()?;
-        thread::sleep(Duration::from_millis(if is_said { 100 } else { 1 }));
+        Ok(kept.is_empty().then_some(()))
+    };
+    if signals::wait(RESET_LIMIT, Duration::from_millis(1), &mut end_all)?.is_none() {
+        anstream::eprintln!("lab: a connection that has ended keeps TCP port {port} (TIME_WAIT); this takes up to a minute");
+        signals::wait(LIMIT, Duration::from_millis(100), end_all)?;
     }
+    Ok(())
 }
 
 /// The local and the remote address of each.
@@ -71,6 +65,7 @@ fn attempt(from: SocketAddrV4, to: SocketAddrV4) -> nix::Result<()> {
 mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
 
     use super::*;
 

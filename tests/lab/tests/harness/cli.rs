@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use lab::proc;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::sandbox;
+use lab::signals;
 use lab::sources;
 use libtest_mimic::Trial;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
@@ -362,11 +363,8 @@ fn at_work_in(folder: &Path) -> Vec<String> {
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(30), "time-out: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let was_so = signals::wait(Duration::from_secs(30), Duration::from_millis(5), || Ok(is_so().then_some(()))).unwrap();
+    assert!(was_so.is_some(), "time-out: {what}");
 }
 
 fn lab_folders(folders: &Path) -> Vec<PathBuf> {

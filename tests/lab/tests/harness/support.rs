@@ -9,10 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab::programs::{self, Binaries, PROGRAMS, Profile};
 use lab::sandbox;
+use lab::signals;
 use lab::strace;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::prctl::set_pdeathsig;
@@ -120,14 +121,8 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     // Into files: nobody has to read while it runs.
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let mut running = Running(command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).spawn()?);
-    let start = Instant::now();
-    let status = loop {
-        match running.0.try_wait()? {
-            Some(status) => break status,
-            None if start.elapsed() > LIMIT => return Err(io::Error::other(format!("time-out after {} s: {command:?} does not end", LIMIT.as_secs()))),
-            None => thread::sleep(Duration::from_millis(2)),
-        }
-    };
+    let status = signals::wait(LIMIT, Duration::from_millis(2), || Ok(running.0.try_wait()?)).map_err(io::Error::other)?;
+    let status = status.ok_or_else(|| io::Error::other(format!("time-out after {} s: {command:?} does not end", LIMIT.as_secs())))?;
     let text = |file: &mut File| -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         file.rewind()?;
