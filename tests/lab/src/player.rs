@@ -488,18 +488,14 @@ impl Player<'_> {
         self.actors.iter().map(describe).collect::<Vec<_>>().join(", ")
     }
 
-    /// Where the scene and the programs differ, and what the programs do after it.
+    /// Where the scene and the programs differ: the step that failed against what happened, after some of those
+    /// before it.
     fn mismatch(&mut self, scene: &Scene, index: usize, why: &str) -> Result<String> {
         // A program that does not come to rest may never do so.
         self.comes_to_rest(LENIENCE)?;
-        Ok(format!("scene {} differs at {}: {why}\n{}", scene.name, scene.at(&scene.steps[index]), self.difference(&scene.steps[..=index])))
-    }
-
-    /// The last of these steps, which failed, against what happened, after some of those before it.
-    fn difference(&mut self, steps: &[Step]) -> String {
-        let (failed, done) = steps.split_last().expect("some step failed");
-        let before = done[done.len().saturating_sub(CONTEXT)..].iter().map(|step| format!(" {step}\n"));
-        let mut out: String = ["--- the scene\n".to_owned(), "+++ what happened\n".to_owned()].into_iter().chain(before).collect();
+        let failed = &scene.steps[index];
+        let mut out = format!("scene {} differs at {}: {why}\n--- the scene\n+++ what happened\n", scene.name, scene.at(failed));
+        out.extend(scene.steps[index.saturating_sub(CONTEXT)..index].iter().map(|step| format!(" {step}\n")));
         let is_done = self.actors.iter().any(|actor| actor.name == failed.actor) && failed.action.is_by_a_person();
         out += &format!("{}{failed}\n", if is_done { ' ' } else { '-' });
         for actor in &mut self.actors {
@@ -516,6 +512,6 @@ impl Player<'_> {
                 out += &format!("+{name:<7} = {}\n", end_name(end));
             }
         }
-        out
+        Ok(out)
     }
 }
