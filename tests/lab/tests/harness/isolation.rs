@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::net::UdpSocket;
+use std::os::fd::IntoRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,8 +14,7 @@ use lab::sandbox;
 use lab::scene;
 use libtest_mimic::{Failed, Trial};
 use nix::mount::{MsFlags, mount};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
-use nix::unistd::getuid;
+use nix::unistd::{dup, getuid};
 use tempfile::TempDir;
 
 use crate::cli::complaint;
@@ -119,16 +119,11 @@ fn cover(path: &str) -> io::Result<()> {
     Ok(mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), nothing)?)
 }
 
-/// A socket on port 43211 that an exec does not close.
-fn take_port() -> nix::Result<RawFd> {
-    let taken = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty(), None)?.into_raw_fd();
-    bind(taken, &SockaddrIn::new(0, 0, 0, 0, 43211))?;
-    Ok(taken)
-}
-
 fn a_taken_port_is_named(ports: &Path) -> Result<(), Failed> {
     let mut command = replay(Path::new(env!("CARGO_BIN_EXE_lab")), ports, "two-clients");
-    let text = complaint(&support::output(apart(&mut command, || Ok(take_port().map(drop)?)))?);
+    // Unlike the socket, its copy is not closed by an exec.
+    let take_port = || UdpSocket::bind("0.0.0.0:43211").and_then(|socket| Ok(dup(socket)?.into_raw_fd())).map(drop);
+    let text = complaint(&support::output(apart(&mut command, take_port))?);
     assert!(text.starts_with("lab: UDP port 43211 is taken by lab (pid "), "{text}");
     assert!(text.ends_with("); end it, or run where lab may use network namespaces\n"), "{text}");
     Ok(())
