@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crate::actor::Stdout;
 use crate::programs;
 use crate::sources::At;
-use crate::trace::{Line, Trace, is_call};
+use crate::trace::{Line, Trace, is_call, name};
 
 /// The golden of a scene in which the programs' standard output is of this kind.
 ///
@@ -69,13 +69,20 @@ pub fn read(path: &Path) -> Result<Vec<Trace>> {
     Ok(traces)
 }
 
+/// The calls of a golden: the program, the line of its C file, and the call's name.
+/// Fails as [`read`] does.
+pub fn calls(path: &Path) -> Result<Vec<(String, u32, String)>> {
+    let of = |trace: Trace| trace.lines.into_iter().filter_map(move |line| Some((trace.program.clone(), line.at.line?, name(&line).to_owned())));
+    Ok(read(path)?.into_iter().flat_map(of).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_program_has_a_golden_of_a_pipe() {
-        let all = crate::scene::read_all(programs::root()).unwrap();
+        let all = crate::scene::read_all().unwrap();
         let recorded: Vec<_> = all.iter().filter(|scene| is_wanted(&scene.name, Stdout::Pipe)).collect();
         assert_eq!(crate::scene::names(&recorded).len(), programs::PROGRAMS.len());
     }

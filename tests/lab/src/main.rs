@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 
 use commands::{ask, comparison, completions, diagram, page, read, replay};
 use lab::args::{Args, nearest};
-use lab::programs::{self, GROUPS, PROGRAMS};
+use lab::programs::{GROUPS, PROGRAMS};
 use lab::scene;
 use lab::sock;
 use lab::sockets;
@@ -85,7 +85,7 @@ fn run(command: &str, args: Vec<OsString>) -> Result<()> {
 }
 
 fn list() -> Result<()> {
-    let scenes = scene::read_all(programs::root())?;
+    let scenes = scene::read_all()?;
     let mut out = String::new();
     let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
     for group in GROUPS {

@@ -57,16 +57,15 @@ impl Tool {
     /// What it has found, in its logs: a line for each finding.
     /// Fails if they cannot be read.
     pub fn read(self, log: &Path) -> Result<Vec<String>> {
-        // The first group says of what kind it is.
         let finding = match self {
-            Tool::Memcheck => r"(?s)<error>.*?<kind>(.*?)</kind>.*?(?:<text>|<what>)(.*?)</",
-            Tool::Asan => r"(ERROR): AddressSanitizer: ([^\n]*?) on (?:unknown )?address",
+            Tool::Memcheck => r"(?s)<error>.*?<kind>(?<kind>.*?)</kind>.*?(?:<text>|<what>)(?<finding>.*?)</",
+            Tool::Asan => r"ERROR: AddressSanitizer: (?<finding>[^\n]*?) on (?:unknown )?address",
         };
         let (finding, logs) = (Regex::new(finding).expect("a regular expression"), trace::logs(log)?);
         // What is not freed is freed by the end, in C as here. With --xml=yes valgrind looks for that
         // whatever it is told.
-        let found = logs.iter().flat_map(|(_, text)| finding.captures_iter(text)).filter(|found| !found[1].starts_with("Leak_"));
-        Ok(found.map(|found| found[2].to_owned()).collect())
+        let found = logs.iter().flat_map(|(_, text)| finding.captures_iter(text)).filter(|found| found.name("kind").is_none_or(|kind| !kind.as_str().starts_with("Leak_")));
+        Ok(found.map(|found| found["finding"].to_owned()).collect())
     }
 }
 

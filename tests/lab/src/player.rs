@@ -354,11 +354,11 @@ impl Player<'_> {
     fn expect_blocked(&mut self, name: &str, call: &str) -> AsWritten {
         let mut before = None;
         self.wait(&format!("{name} is not blocked in {call}"), |player| {
-            let is_in_call = player.actor(name).states().iter().any(|state| state.is_in(call));
-            let now = is_in_call.then(|| player.states());
-            let is_blocked = now.is_some() && now == before;
-            before = now;
-            is_blocked.then_some(())
+            let now = player.states();
+            let is_in_call = player.actors.iter().zip(&now).any(|(actor, states)| actor.name == name && states.iter().any(|state| state.is_in(call)));
+            let is_same = before.as_ref() == Some(&now);
+            before = Some(now);
+            (is_in_call && is_same).then_some(())
         })
     }
 

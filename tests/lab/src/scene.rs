@@ -360,9 +360,9 @@ pub fn notation(bytes: &[u8]) -> String {
 /// The scenes of these names, in the READMEs' order, or all of them if there is no name.
 /// Fails if there is no scene of a name.
 pub fn select(names: &[String]) -> Result<Vec<Scene>> {
-    let scenes = read(programs::root(), |_, name| names.is_empty() || names.iter().any(|one| one == name))?;
+    let scenes = read(|_, name| names.is_empty() || names.iter().any(|one| one == name))?;
     if let Some(name) = names.iter().find(|name| !scenes.iter().any(|scene| scene.name == **name)) {
-        let all = read_all(programs::root())?;
+        let all = read_all()?;
         bail!("no scene is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str())));
     }
     Ok(scenes)
@@ -374,17 +374,17 @@ pub fn names<'a>(scenes: &[&'a Scene]) -> Vec<&'a str> {
     names.into_iter().collect()
 }
 
-/// The scenes of every group's texts under `root`, in the groups' order.
-pub fn read_all(root: &Path) -> Result<Vec<Scene>> {
-    read(root, |_, _| true)
+/// The scenes of every group's texts, in the groups' order.
+pub fn read_all() -> Result<Vec<Scene>> {
+    read(|_, _| true)
 }
 
 /// Only the scenes whose group and name are wanted; of the others not even the steps are read.
-pub fn read(root: &Path, is_wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Scene>> {
+pub fn read(is_wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Scene>> {
     let mut scenes: Vec<Scene> = Vec::new();
     for (group, text) in GROUPS.iter().flat_map(|group| ["README.md", "FIXES.md"].map(|text| (group, text))) {
         let file = Path::new(group).join(text);
-        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = fs::read_to_string(programs::root().join(&file)).with_context(|| format!("cannot read {}", file.display()))?;
         for scene in parse_wanted(group, &file, &text, |name| is_wanted(group, name))? {
             if let Some(other) = scenes.iter().find(|other| other.name == scene.name) {
                 bail!("{}: the name {} is taken by a scene of {}", scene.at(&scene.steps[0]), scene.name, other.file.display());

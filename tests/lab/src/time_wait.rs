@@ -41,7 +41,7 @@ pub fn forget(port: u16) -> Result<()> {
     };
     if signals::wait(RESET_LIMIT, Duration::from_millis(1), &mut end_all)?.is_none() {
         anstream::eprintln!("lab: a connection that has ended keeps TCP port {port} (TIME_WAIT); this takes up to a minute");
-        signals::wait(LIMIT, Duration::from_millis(100), end_all)?;
+        signals::wait(LIMIT - RESET_LIMIT, Duration::from_millis(100), end_all)?;
     }
     Ok(())
 }

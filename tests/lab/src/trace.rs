@@ -187,8 +187,10 @@ pub fn read(who: &str, program: &str, binary: Option<&Path>, log: &Path) -> Resu
     })?;
     let texts = whole.with_context(|| format!("time-out after {} s: strace does not finish the trace of {who}", LIMIT.as_secs()))?;
     let sources = binary.map(|binary| Sources::read(program, binary, &texts)).unwrap_or_default();
-    let traces =
-        texts.iter().enumerate().map(|(index, text)| Trace { who: if index == 0 { who.to_owned() } else { format!("{who} child") }, program: program.to_owned(), lines: lines(text, &sources) });
+    let traces = texts.iter().enumerate().map(|(index, text)| {
+        let who = if index == 0 { who.to_owned() } else { format!("{who} child") };
+        Trace { who, program: program.to_owned(), lines: lines(text, &sources) }
+    });
     Ok(traces.collect())
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use lab::golden;
 use lab::programs::{PROGRAMS, Program, root};
-use lab::trace::name;
+use lab::trace::OWN;
 use regex_lite::Regex;
 
 /// C functions for which Rust has another name.
@@ -37,19 +37,24 @@ fn code(program: &Program) -> Vec<String> {
     text.lines().map(|line| comments.replace_all(&strings.replace_all(line, "\"\""), "").into_owned()).collect()
 }
 
-#[test]
-fn calls_are_on_their_originals_lines() {
-    // For each program the calls of its original: line, name.
+/// For each program what lines.tsv has: the line on which the port makes a call, and the function.
+fn table() -> BTreeMap<String, Vec<(usize, String)>> {
     let mut table = BTreeMap::<String, Vec<(usize, String)>>::new();
     for ([program, _, calls], line) in rows("lines.tsv") {
-        table.entry(program).or_default().extend(calls.split(' ').map(|call| (line, call.to_owned())));
+        let call = |call: &str| call.strip_suffix("+1").map_or((line, call.to_owned()), |call| (line + 1, call.to_owned()));
+        table.entry(program).or_default().extend(calls.split(' ').map(call));
     }
+    table
+}
+
+#[test]
+fn calls_are_on_their_originals_lines() {
+    let mut table = table();
     let mut elsewhere = Vec::new();
     for program in &PROGRAMS {
         let code = code(program);
         for (line, call) in table.remove(program.name).unwrap_or_else(|| panic!("{} is not in lines.tsv", program.name)) {
-            let (call, line) = call.strip_suffix("+1").map_or((call.as_str(), line), |call| (call, line + 1));
-            let names = SAME.iter().find(|(name, _)| *name == call).map_or(call, |(_, names)| names);
+            let names = SAME.iter().find(|(name, _)| *name == call).map_or(call.as_str(), |(_, names)| names);
             let called = Regex::new(&format!(r"\b({names})(::<[^>]*>)?\s*\(")).unwrap();
             if !code.get(line - 1).is_some_and(|code| called.is_match(code)) {
                 elsewhere.push(format!("{}:{line}: no call of {call} is here", program.name));
@@ -60,44 +65,17 @@ fn calls_are_on_their_originals_lines() {
     assert!(table.is_empty(), "not our programs: {:?}", table.keys());
 }
 
-/// The functions that make system calls, and the call, if that has another name.
-const CALLS: [(&str, &str); 19] = [
-    ("socket", ""),
-    ("socketpair", ""),
-    ("setsockopt", ""),
-    ("bind", ""),
-    ("listen", ""),
-    ("accept", ""),
-    ("connect", ""),
-    ("sendto", ""),
-    ("send", "sendto"),
-    ("recvfrom", ""),
-    ("recv", "recvfrom"),
-    ("read", ""),
-    ("write", ""),
-    ("close", ""),
-    ("unlink", ""),
-    ("getpid", ""),
-    ("fork", "clone"),
-    ("wait", "wait4"),
-    ("signal", "rt_sigaction"),
-];
+/// Functions whose system call has another name.
+const CALLS: [(&str, &str); 5] = [("send", "sendto"), ("recv", "recvfrom"), ("fork", "clone"), ("wait", "wait4"), ("signal", "rt_sigaction")];
 
 #[test]
 fn no_system_call_is_where_c_has_none() {
-    let mut known = BTreeSet::new();
-    for ([program, _, calls], line) in rows("lines.tsv") {
-        for call in calls.split(' ') {
-            let (call, line) = call.strip_suffix("+1").map_or((call, line), |call| (call, line + 1));
-            known.insert((program.clone(), line, call.to_owned()));
-        }
-    }
+    let mut known: BTreeSet<(String, usize, String)> = table().into_iter().flat_map(|(program, calls)| calls.into_iter().map(move |(line, call)| (program.clone(), line, call))).collect();
     for file in fs::read_dir(root().join("tests/lab/golden/terminal")).unwrap() {
-        for trace in golden::read(&file.unwrap().path()).unwrap() {
-            known.extend(trace.lines.iter().filter_map(|line| Some((trace.program.clone(), line.at.line? as usize, name(line).to_owned()))));
-        }
+        known.extend(golden::calls(&file.unwrap().path()).unwrap().into_iter().map(|(program, line, call)| (program, line as usize, call)));
     }
-    let called = CALLS.map(|(function, _)| Regex::new(&format!(r"\b{function}\s*\(")).unwrap());
+    let functions = OWN.into_iter().chain(CALLS.map(|(function, _)| function));
+    let functions: Vec<(&str, Regex)> = functions.map(|function| (function, Regex::new(&format!(r"\b{function}\s*\(")).unwrap())).collect();
     let mut unknown = Vec::new();
     for program in &PROGRAMS {
         let source = fs::read_to_string(root().join(program.source())).unwrap();
@@ -105,9 +83,10 @@ fn no_system_call_is_where_c_has_none() {
         for (at, code) in code(program).iter().enumerate() {
             // The mark of a line that ends in a brace is on the next one.
             let is_fix = lines[at].contains("// fix: ") || code.ends_with('{') && lines[at + 1].contains("// fix: ");
-            for ((function, call), called) in CALLS.iter().zip(&called) {
+            for (function, _) in functions.iter().filter(|(_, called)| !is_fix && called.is_match(code)) {
+                let call = CALLS.iter().find(|(name, _)| name == function).map_or(*function, |(_, call)| call);
                 let is_known = |name: &str| known.contains(&(program.name.to_owned(), at + 1, name.to_owned()));
-                if called.is_match(code) && !is_fix && !is_known(function) && !is_known(call) {
+                if !is_known(function) && !is_known(call) {
                     unknown.push(format!("{}:{}: C does not call {function} here", program.name, at + 1));
                 }
             }

@@ -67,7 +67,7 @@ fn every_question_and_every_claim_is_there_once() {
 
 #[test]
 fn the_scenes_of_the_answers_exist() {
-    let scenes = scene::read_all(root()).unwrap();
+    let scenes = scene::read_all().unwrap();
     for question in all(Language::English) {
         let missing = question.scenes.iter().find(|name| !scenes.iter().any(|scene| scene.name == **name));
         assert_eq!(missing, None, "{}:{}: {}", question.file.display(), question.line, question.id);

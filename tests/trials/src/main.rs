@@ -184,7 +184,7 @@ fn conclude(report: &Report, players: &Players) -> Result<usize> {
 fn faults(which: &Which, every: usize) -> Result<()> {
     strace::available()?;
     let (rows, names) = (faults::rows()?, programs(&which.ports.names)?);
-    let scenes = scene::read(programs::root(), |_, scene| rows.iter().any(|row| row.scene == scene && names.contains(&row.program)))?;
+    let scenes = scene::read(|_, scene| rows.iter().any(|row| row.scene == scene && names.contains(&row.program)))?;
     let scene_of = |row: &Row| scenes.iter().find(|scene| scene.name == row.scene).with_context(|| format!("tests/trials/faults.tsv: no scene is called {}", row.scene));
     let rows: Vec<(&Row, &Scene)> = rows.iter().filter(|row| names.contains(&row.program)).map(|row| Ok((row, scene_of(row)?))).collect::<Result<_>>()?;
     let players = which.players(&scene::names(&rows.iter().map(|(_, scene)| *scene).collect::<Vec<_>>()), false)?;
@@ -233,7 +233,7 @@ fn sessions(which: &Which, count: usize, seed: Option<u64>) -> Result<()> {
 fn memory(which: &Which, tool: Tool) -> Result<()> {
     tool.available()?;
     let names = &which.ports.names;
-    let scenes = scene::read_all(programs::root())?;
+    let scenes = scene::read_all()?;
     let cases = adversarial::cases(&programs(&[])?)?;
     let is_named = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
     let cases = cases.iter().filter(|case| is_named(case.program) || is_named(&case.scene.name)).map(|case| &case.scene);

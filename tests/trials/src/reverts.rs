@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_table_says_what_is_true_of_a_fix_and_it_can_be_undone() {
-        let (reverts, scenes) = (read().unwrap(), scene::read_all(root()).unwrap());
+        let (reverts, scenes) = (read().unwrap(), scene::read_all().unwrap());
         let runs = |name: &str, program: &str| scenes.iter().find(|scene| scene.name == name).is_some_and(|scene| scene.programs().contains(&program));
         let link = Regex::new(r"\[([^\]]+)\]\([^)]*#").unwrap();
         let array = Regex::new(r"^`(\w+)` has (.+) bytes$").unwrap();

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         trials.push(support::trial(name, ignored.as_deref(), move || support::run(env!("CARGO_BIN_EXE_trials"), &args, &[folder])));
     };
     // The long ones first, so that none of them is what the others wait for.
-    let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
+    let scenes = scene::read_all().unwrap_or_else(|error| panic!("{error:#}"));
     for group in GROUPS {
         let of_group = scenes.iter().filter(|scene| scene.group == group && memory::can_watch(scene)).map(|scene| scene.name.as_str());
         add(format!("asan/{group}"), &no_asan, &["memory", "--tool", "asan"].into_iter().chain(of_group).collect::<Vec<_>>(), &asan);

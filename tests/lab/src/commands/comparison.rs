@@ -74,7 +74,7 @@ pub fn strace(mut args: Args) -> Result<()> {
     let Some(name) = name else { bail!("which scene or program? 'cargo lab list' names them") };
     strace::available()?;
     let is_file = Path::new(&name).is_file();
-    let all = if is_file { scene::read_file(Path::new(&name))? } else { scene::read_all(programs::root())? };
+    let all = if is_file { scene::read_file(Path::new(&name))? } else { scene::read_all()? };
     let scenes: Vec<&Scene> = all.iter().filter(|scene| is_file || scene.name == name || scene.programs().contains(&name.as_str())).collect();
     if scenes.is_empty() {
         bail!("no scene or program is called '{name}'; {}", nearest(&name, all.iter().flat_map(|scene| scene.programs().into_iter().chain([scene.name.as_str()]))));

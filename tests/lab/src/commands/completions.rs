@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use lab::programs::{self, PROGRAMS};
+use lab::programs::PROGRAMS;
 use lab::scene;
 
 const BASH: &str = r#"_lab() {
@@ -50,7 +50,7 @@ pub fn script(shell: &str, helps: &[&str]) -> Result<String> {
         _ => bail!("usage: cargo lab completions bash|zsh|fish"),
     };
     let entries = |help: &str| help.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().map(str::to_owned)).collect::<BTreeSet<_>>();
-    let scenes = scene::read_all(programs::root())?;
+    let scenes = scene::read_all()?;
     let names = scenes.iter().map(|scene| scene.name.clone()).chain(PROGRAMS.map(|program| program.name.to_owned()));
     let options = helps[1..].iter().flat_map(|help| entries(help)).filter(|word| word.starts_with("--"));
     let join = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(" ");

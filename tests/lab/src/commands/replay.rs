@@ -110,10 +110,11 @@ fn next(language: Language) -> &'static str {
 /// The scenes with these names, in this order; without names, the scenes of the lectures in their order.
 pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
     if names.is_empty() {
-        let mut chosen: Vec<Scene> = scene::read_all(programs::root())?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
+        let mut chosen: Vec<Scene> = scene::read_all()?.into_iter().filter(|scene| scene.lecture().is_some()).collect();
         chosen.sort_by_key(Scene::lecture);
         return Ok(chosen);
     }
+    let named = scene::read(|group, scene| names.iter().any(|name| name == group || name == scene))?;
     let mut chosen = Vec::new();
     for name in names {
         // A file of the user's own; it need not be a README.
@@ -124,12 +125,12 @@ pub fn choose(names: &[String]) -> Result<Vec<Scene>> {
         if name.contains('/') {
             bail!("{name} is not a file with scenes");
         }
-        let named = scene::read(programs::root(), |group, scene| group == name || scene == name)?;
-        if named.is_empty() {
-            let all = scene::read_all(programs::root())?;
+        let before = chosen.len();
+        chosen.extend(named.iter().filter(|scene| scene.name == *name || scene.group == *name).cloned());
+        if chosen.len() == before {
+            let all = scene::read_all()?;
             bail!("no scene or group is called '{name}'; {}", nearest(name, all.iter().map(|scene| scene.name.as_str()).chain(GROUPS)));
         }
-        chosen.extend(named);
     }
     Ok(chosen)
 }

@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use lab::signals;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -126,11 +127,8 @@ impl Browser {
 
     /// Waits until the expression is true.
     pub fn wait(&self, expression: &str) {
-        let start = Instant::now();
-        while self.value(expression) != json!(true) {
-            assert!(start.elapsed() < LIMIT, "time-out after {} s: {expression}", LIMIT.as_secs());
-            thread::sleep(Duration::from_millis(20));
-        }
+        let is_true = signals::wait(LIMIT, Duration::from_millis(20), || Ok((self.value(expression) == json!(true)).then_some(()))).unwrap();
+        assert!(is_true.is_some(), "time-out after {} s: {expression}", LIMIT.as_secs());
     }
 
     pub fn resize(&self, width: u32) {

@@ -19,42 +19,31 @@ use tempfile::TempDir;
 use crate::browser::{self, Browser, Shared};
 use crate::support::{self, Builds, Machine};
 
-type Test = fn(&Path);
-type BrowserTest = fn(&Path, &Shared);
-
-const TESTS: [(&str, Test); 3] = [
-    ("each_message_has_one_arrow", each_message_has_one_arrow),
-    ("the_diagrams_of_the_readmes_are_up_to_date", the_diagrams_of_the_readmes_are_up_to_date),
-    ("what_cannot_be_opened_is_named", what_cannot_be_opened_is_named),
-];
-
-const IN_A_BROWSER: [(&str, BrowserTest); 4] = [
-    ("keys_and_links_step", keys_and_links_step),
-    ("both_languages_and_both_colours", both_languages_and_both_colours),
-    ("c_stands_beside_rust", c_stands_beside_rust),
-    ("what_programs_say_is_text", what_programs_say_is_text),
-];
+/// Its name, what it does, and what this machine lacks for it beside strace and the lines of calls.
+type Test<'a> = (&'a str, fn(&Path, &Shared), Option<&'a str>);
 
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
     let no_lines = machine.no_strace.as_deref().or(sources::unavailable());
-    let plain = TESTS.map(|(name, test)| {
-        // It plays so many scenes that it cannot wait for a turn for each.
-        let lacking = machine.no_namespaces.as_deref().filter(|_| name == "each_message_has_one_arrow");
-        let folder = builds.folder(Profile::Dev);
-        support::trial(format!("page/{name}"), no_lines.or(lacking), move || {
-            test(&folder);
-            Ok(())
-        })
-    });
     let (no_browser, browser) = (browser::missing(), Arc::new(Browser::shared()));
-    let in_a_browser = IN_A_BROWSER.map(|(name, test)| {
+    let no_browser = no_browser.as_deref();
+    let tests: [Test; 7] = [
+        // It plays so many scenes that it cannot wait for a turn for each.
+        ("each_message_has_one_arrow", |programs, _| each_message_has_one_arrow(programs), machine.no_namespaces.as_deref()),
+        ("the_diagrams_of_the_readmes_are_up_to_date", |programs, _| the_diagrams_of_the_readmes_are_up_to_date(programs), None),
+        ("what_cannot_be_opened_is_named", |programs, _| what_cannot_be_opened_is_named(programs), None),
+        ("keys_and_links_step", keys_and_links_step, no_browser),
+        ("both_languages_and_both_colours", both_languages_and_both_colours, no_browser),
+        ("c_stands_beside_rust", c_stands_beside_rust, no_browser),
+        ("what_programs_say_is_text", what_programs_say_is_text, no_browser),
+    ];
+    let trial = |(name, test, lacking): Test| {
         let (folder, browser) = (builds.folder(Profile::Dev), browser.clone());
-        support::trial(format!("page/{name}"), no_lines.or(no_browser.as_deref()), move || {
+        support::trial(format!("page/{name}"), no_lines.or(lacking), move || {
             test(&folder, &browser);
             Ok(())
         })
-    });
-    plain.into_iter().chain(in_a_browser).collect()
+    };
+    tests.map(trial).into()
 }
 
 /// A page of these scenes, and the folder that it is in.
@@ -92,7 +81,7 @@ fn each_message_has_one_arrow(programs: &Path) {
     assert!(fs::metadata(&page).unwrap().len() < 2_000_000, "the page of all lectures has 2 MB");
     let data = data(&page);
     let (mut messages, mut untaken, mut blocked) = (0, 0, 0);
-    let written = scene::read_all(programs::root()).unwrap();
+    let written = scene::read_all().unwrap();
     let parts = data["parts"].as_array().unwrap();
     for (scene, texts) in parts.iter().flat_map(|part| part["scenes"].as_array().unwrap().iter().map(|scene| (scene, &part["texts"]))) {
         let name = scene["name"].as_str().unwrap();

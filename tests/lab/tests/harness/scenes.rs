@@ -2,14 +2,14 @@
 //! command a reader has, which fails with the difference. The release builds play the scenes in golden/terminal,
 //! or here where there is no strace.
 
-use lab::programs::{self, Profile};
+use lab::programs::Profile;
 use lab::scene;
 use libtest_mimic::Trial;
 
 use crate::support::{self, Builds, Machine};
 
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
-    let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
+    let scenes = scene::read_all().unwrap_or_else(|error| panic!("{error:#}"));
     let mut trials = Vec::new();
     let profiles: &[Profile] = if machine.no_strace.is_none() { &[Profile::Dev] } else { &Builds::PROFILES };
     for profile in profiles {

@@ -86,7 +86,10 @@ pub fn arguments() -> Arguments {
 
 /// A test, or one that is ignored, with the reason after its name.
 pub fn trial(name: String, ignored: Option<&str>, run: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    let title = ignored.map_or(name.clone(), |reason| format!("{name} ({reason})"));
+    let title = match ignored {
+        Some(reason) => format!("{name} ({reason})"),
+        None => name,
+    };
     Trial::test(title, run).with_ignored_flag(ignored.is_some())
 }
 

@@ -15,13 +15,12 @@ use lab::golden;
 use lab::programs::{self, PROGRAMS, Profile};
 use lab::scene::{self, Action, Scene};
 use lab::sources;
-use lab::trace::{Trace, name};
 use libtest_mimic::Trial;
 
 use crate::support::{self, Builds, Machine};
 
 pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
-    let scenes = scene::read_all(programs::root()).unwrap_or_else(|error| panic!("{error:#}"));
+    let scenes = scene::read_all().unwrap_or_else(|error| panic!("{error:#}"));
     let originals = env::var("LAB_ORIGINALS").ok();
     let c = originals.as_ref().map(|folder| programs::look_for(Path::new(folder), &PROGRAMS.map(|program| program.name)).unwrap_or_else(|error| panic!("LAB_ORIGINALS: {error:#}")));
     let mut trials = Vec::new();
@@ -41,7 +40,10 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
             }
         }
         // Stacks make strace slow: only the scenes that are the first to show a call on a line.
-        if calls(scene).into_iter().filter(|call| shown.insert(call.clone())).count() > 0 {
+        let before = shown.len();
+        // Where there is no golden, its test says so.
+        shown.extend(golden::calls(&golden::path(&scene.name, Stdout::Terminal)).unwrap_or_default());
+        if shown.len() > before {
             let lacking = lacking.clone().or_else(|| sources::unavailable().map(str::to_owned));
             add(format!("lines/{}", scene.name), lacking, vec!["--lines"], &[Profile::Dev]);
         }
@@ -59,14 +61,6 @@ pub fn trials(machine: &Machine, builds: &Builds) -> Vec<Trial> {
         }
     }
     trials
-}
-
-/// The calls in a scene's golden: program, line, name.
-fn calls(scene: &Scene) -> Vec<(String, u32, String)> {
-    // Where there is none, the test of the golden says so.
-    let golden = golden::read(&golden::path(&scene.name, Stdout::Terminal)).unwrap_or_default();
-    let of = |trace: Trace| trace.lines.into_iter().filter_map(move |line| Some((trace.program.clone(), line.at.line?, name(&line).to_owned())));
-    golden.into_iter().flat_map(of).collect()
 }
 
 /// Who plays C: the servers, or the others; neither if the scene has not both.
